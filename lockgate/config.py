@@ -1,0 +1,100 @@
+"""Reads project.yaml, the one file that a user edits, and explains what is wrong with it."""
+
+import difflib
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from lockgate.errors import ConfigError
+from lockgate.project import Project
+
+
+def read_project(path: Path) -> Project:
+    """Reads project.yaml (or the folder that holds it).
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, has a key that is not known (with the nearest
+            known one), or a value that is not allowed.
+    """
+    file = path / "project.yaml" if path.is_dir() else path
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}.",
+            "Lockgate needs a project.yaml.",
+            "Name its folder, such as `lockgate run examples/flights`.",
+        ) from None
+    return parse_project(text, str(file))
+
+
+def parse_project(text: str, where: str = "project.yaml") -> Project:
+    """Parses the text of a project.yaml; `where` names it in errors.
+
+    Raises:
+        ConfigError: as for `read_project`.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is not YAML: {error}.", "", "Mend the line that it names.") from None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{where} holds {type(content).__name__}, not keys with values.",
+            f"It needs at least {', '.join(sorted(_required(Project)))}.",
+            "See examples/flights/project.yaml.",
+        )
+    try:
+        return Project.model_validate(content)
+    except ValidationError as error:
+        raise _explained(error, where) from None
+
+
+def _required(section: type[BaseModel]) -> list[str]:
+    return [name for name, field in section.model_fields.items() if field.is_required()]
+
+
+def _explained(error: ValidationError, where: str) -> ConfigError:
+    lines = [_line(problem) for problem in error.errors()]
+    given, allowed = lines[0]
+    more = "".join(f"\n  also: {line}" for line, _ in lines[1:6])
+    return ConfigError(f"{where}: {given}{more}", allowed, f"Edit {where}.")
+
+
+def _line(problem: Any) -> tuple[str, str]:
+    path = [str(part) for part in problem["loc"] if part not in ("time", "random") or problem["loc"][0] != "split"]
+    key = ".".join(path)
+    match problem["type"]:
+        case "extra_forbidden":
+            known = _keys_at(path[:-1])
+            near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            return f"unknown key {key!r}.{hint}", f"Known keys there: {', '.join(known)}."
+        case "missing":
+            return f"{key!r} is missing.", ""
+        case "value_error":
+            prefix = f"{key}: " if key else ""
+            return f"{prefix}{problem['ctx']['error']}.", ""
+        case _:
+            return f"{key} is {problem['input']!r}.", f"{problem['msg']}."
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    """The keys that are known at a place of project.yaml."""
+    section: Any = Project
+    for part in path:
+        fields = getattr(section, "model_fields", {})
+        section = _section_in(fields[part].annotation) if part in fields else section
+    return sorted(section.model_fields)
+
+
+def _section_in(annotation: Any) -> Any:
+    """The section class inside an annotation such as `Mapping[str, Feature]` or `tuple[Slice, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        if (found := _section_in(argument)) is not None:
+            return found
+    return None

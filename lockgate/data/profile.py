@@ -1,0 +1,71 @@
+"""What one pass over the data learns of each column: it validates the data and gives the transform its constants."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lockgate.records import Record, Split
+
+
+class NumberProfile(Record):
+    """A numeric column of one split.
+
+    `mean`, `std` (population), `min`, `max` and `quantiles` are over the finite values; `quantiles` are
+    the 1,001 values at k/1000, so [0] is the minimum, [500] the median and [1000] the maximum
+    (empty when there is no finite value).
+    """
+
+    kind: Literal["number"] = "number"
+    rows: int
+    missing: int
+    infinite: int
+    zeros: int
+    mean: float
+    std: float
+    min: float
+    max: float
+    quantiles: tuple[float, ...]
+    is_integer: bool
+
+
+class CategoryProfile(Record):
+    """A column of categories of one split (strings, booleans, or numbers that the project calls categories).
+
+    `values` are (value, count), the most frequent first, ties by value; the first `max_values` of them.
+    Booleans are "true" and "false", whole numbers their decimal digits.
+    """
+
+    kind: Literal["category"] = "category"
+    rows: int
+    missing: int
+    distinct: int
+    values: tuple[tuple[str, int], ...]
+    mean_length: float
+
+
+class DateProfile(Record):
+    """A column of dates or times of one split, UTC."""
+
+    kind: Literal["date"] = "date"
+    rows: int
+    missing: int
+    distinct: int
+    min: datetime | None
+    max: datetime | None
+
+
+ColumnProfile = Annotated[NumberProfile | CategoryProfile | DateProfile, Field(discriminator="kind")]
+
+
+class Profile(Record):
+    """The profiles of every column, by split; the label and unavailable columns included."""
+
+    snapshot: str
+    splits: Mapping[Split, Mapping[str, ColumnProfile]]
+
+    def rows(self, split: Split) -> int:
+        """How many rows the split has; 0 when there is no such split."""
+        columns = self.splits.get(split, {})
+        return next(iter(columns.values())).rows if columns else 0

@@ -1,0 +1,1 @@
+"""From raw columns to the network's inputs: selection, and Keras layers built from the statistics."""

@@ -1,0 +1,50 @@
+"""What a step tells while it works: one JSON line an event, read by whoever watches the run."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from lockgate.records import Record
+
+EVENTS_VARIABLE = "LOCKGATE_EVENTS"
+
+
+class Event(Record):
+    """Something that happened in a step.
+
+    `seconds` is the step's duration so far; `message` is a sentence; `advice` holds what is allowed and
+    the next step of an error, `exit_code` its exit code.
+    """
+
+    step: str
+    state: Literal["started", "working", "done", "reused", "failed", "interrupted"]
+    time: datetime
+    seconds: float = 0.0
+    rows: int | None = None
+    message: str = ""
+    advice: tuple[str, ...] = ()
+    exit_code: int = 0
+
+
+def emit(event: Event) -> None:
+    """Prints the event and, where a run is watched, appends it to the file that `LOCKGATE_EVENTS` names."""
+    rows = f" {event.rows:,} rows" if event.rows is not None else ""
+    print(f"[{event.step}] {event.state}{rows} {event.message}".rstrip(), flush=True)
+    if target := os.environ.get(EVENTS_VARIABLE):
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(event.model_dump_json() + "\n")
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The events of a run so far; a line that is still being written is left for the next reading."""
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):
+                yield Event.model_validate_json(line)
+
+
+def now() -> datetime:
+    """The present time, UTC."""
+    return datetime.now(UTC)

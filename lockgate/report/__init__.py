@@ -1,0 +1,1 @@
+"""Records as pages that people like to read: one self-contained HTML file."""
