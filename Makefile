@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup run penguins test lint format compile report serve bench lock clean
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make the environments from the lock files (the other targets do it by themselves)
+	@$(PYTHON) requirements/install.py
+
+run: setup ## The main job: the flights of New York, from raw data to a judged, pushed model
+	@$(BIN)/lockgate run examples/flights
+
+penguins: setup ## The small example: three classes, 344 rows, cross-validation
+	@$(BIN)/lockgate run examples/penguins
+
+test: setup ## All tests that pass anywhere
+	@$(BIN)/python -m pytest -q -m "not root and not gcs and not cluster"
+
+lint: setup ## Ruff, mypy --strict on lockgate/, the layers, the compiled pipeline
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(BIN)/python -m pipelines.compile --check
+
+format: setup ## Put the code into its form
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+compile: setup ## Compile the pipelines and write the components' READMEs
+	@$(BIN)/python -m pipelines.compile
+
+report: setup ## Write the last run's report again and say where it is
+	@$(BIN)/lockgate report examples/flights
+
+serve: setup ## Serve the pushed flights model on 127.0.0.1:8080
+	@$(BIN)/lockgate serve examples/flights
+
+bench: setup ## Measure what README claims: a table of ratios (about 20 minutes)
+	@$(BIN)/python -m bench
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header --override requirements/overrides.txt
+
+lock: setup ## Resolve the lock files again from requirements/*.in
+	@$(LOCK) requirements/tfdv-1.21.in -o requirements/tfdv-1.21.txt
+	@$(LOCK) requirements/dev.in -c requirements/tfdv-1.21.txt -o requirements/dev.txt
+	@$(LOCK) requirements/lockgate.in -c requirements/tfdv-1.21.txt -o requirements/lockgate.txt
+	@$(subst --universal,--python-platform x86_64-manylinux_2_28,$(LOCK)) requirements/tfdv-1.16.in -o requirements/tfdv-1.16.txt
+
+clean: ## Remove the environments (data and runs stay)
+	rm -rf .venv .venv-tfdv .mypy_cache .ruff_cache .pytest_cache
