@@ -1,0 +1,87 @@
+"""`python -m serving.runtime --model FOLDER --name NAME --port N`: serves one model folder over V1 and V2."""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+from lockgate.errors import LockgateError, ServingError
+
+log = logging.getLogger("lockgate.serving")
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.runtime", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--model", type=Path, required=True, help="the model folder")
+    parser.add_argument("--name", required=True, help="the model's name in the URL")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8080, help="0 takes any free one (default: %(default)s)")
+    parser.add_argument("--fd", type=int, help="a socket that is bound already, instead of host and port")
+    parser.add_argument(
+        "--max-rows", type=int, default=32_768, help="rows per request (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-bytes", type=int, default=64 << 20, help="bytes per request (default: %(default)s)"
+    )
+    parser.add_argument("--grace", type=int, default=30, help="seconds to finish requests after SIGTERM")
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Loads the model, then serves until SIGTERM or SIGINT; returns the exit code."""
+    given = arguments(words)
+    started = time.monotonic()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        serve(given, started)
+    except LockgateError as error:
+        print("\n".join(part for part in error.args if part), file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def serve(given: argparse.Namespace, started: float) -> None:
+    """Serves until told to stop.
+
+    Raises:
+        ServingError: the model cannot be loaded, or the port cannot be had.
+    """
+    from serving.runtime.server import Server
+
+    bound = _bound(given)
+    server = Server(bound, given.max_bytes, given.grace)
+
+    from serving.runtime.model import TabularModel
+    from serving.runtime.scorer import Scorer
+
+    model = TabularModel(given.name, Scorer(given.model), given.max_rows)
+    host, port = bound.getsockname()[:2]
+    seconds = time.monotonic() - started
+    log.info("serving %s at http://%s:%d after %.1f s", given.model.name[:12], host, port, seconds)
+    server.start([model])
+    log.info("stopped; every request in flight was answered")
+
+
+def _bound(given: argparse.Namespace) -> socket.socket:
+    from serving.runtime.server import bind
+
+    if given.fd is not None:
+        return socket.socket(fileno=given.fd)
+    try:
+        return bind(given.host, given.port)
+    except OSError as error:
+        raise ServingError(
+            f"Nothing can listen on {given.host}:{given.port}: {error.strerror}.",
+            "A free port and an address of this machine are needed.",
+            "Choose another port with --port; 0 takes any free one.",
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
