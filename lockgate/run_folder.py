@@ -1,0 +1,36 @@
+"""The folder of one run: its log, its events, its report, and the artifacts of its steps."""
+
+from pathlib import Path
+
+STEPS = ("collect", "validate", "transform", "tune", "train", "evaluate", "check_serving", "push")
+
+
+class RunFolder:
+    """Where things are in the folder of a run.
+
+    The artifacts lie where KFP's local runner puts them: `<pipeline>-<time>/<step>/<artifact>`; a run
+    that was resumed has several such folders, of which the newest that holds an artifact counts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def events(self) -> Path:
+        """One JSON line an event."""
+        return self.path / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Everything that the steps printed."""
+        return self.path / "run.log"
+
+    @property
+    def report(self) -> Path:
+        """The one HTML report."""
+        return self.path / "report.html"
+
+    def artifact(self, step: str, name: str) -> Path | None:
+        """The file or folder of an artifact, or None where the step did not get so far."""
+        found = sorted(self.path.glob(f"*/{step.replace('_', '-')}/{name}"))
+        return found[-1] if found else None

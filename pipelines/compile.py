@@ -1,0 +1,84 @@
+"""Compiles the pipelines to YAML and writes each component's README from its signature.
+
+`python -m pipelines.compile` writes; with `--check` it only says what is stale, and fails.
+"""
+
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+import docstring_parser
+from kfp import compiler
+
+from pipelines.training import training_pipeline
+
+ROOT = Path(__file__).parent.parent
+STEPS = ("collect", "validate", "transform", "tune", "train", "evaluate", "check_serving", "push")
+TEMPLATE = """# {name}
+
+{summary}
+
+| takes | type | |
+|---|---|---|
+{takes}
+
+| gives | type | |
+|---|---|---|
+{gives}
+
+Image: `{image}`. Generated from the signature by `make compile`.
+"""
+
+
+def wanted() -> dict[Path, str]:
+    """Every generated file with the text that it should hold."""
+    files = {ROOT / "pipelines" / "compiled" / "training.yaml": compiled(training_pipeline)}
+    for step in STEPS:
+        files[ROOT / "components" / step / "README.md"] = readme(step)
+    return files
+
+
+def compiled(pipeline) -> str:  # noqa: ANN001 - KFP's decorator hides the type
+    """The pipeline as the YAML that a cluster takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(pipeline, str(target))
+        return target.read_text()
+
+
+def readme(step: str) -> str:
+    """A component's page: what it does, what it takes, what it gives."""
+    component = getattr(import_module(f"components.{step}.component"), step)
+    spec, words = component.component_spec, docstring_parser.parse(component.python_func.__doc__)
+    said = {parameter.arg_name: parameter.description for parameter in words.params}
+    said["Output"] = words.returns.description
+    return TEMPLATE.format(
+        name=step,
+        summary=words.short_description,
+        takes="\n".join(f"| `{n}` | {_type(v)} | {said[n]} |" for n, v in spec.inputs.items()),
+        gives="\n".join(f"| `{n}` | {_type(v)} | {said[n]} |" for n, v in spec.outputs.items()),
+        image=spec.implementation.container.image,
+    )
+
+
+def _type(value) -> str:  # noqa: ANN001 - InputSpec or OutputSpec
+    return str(value.type).removeprefix("system.").removesuffix("@0.0.1")
+
+
+def main() -> None:
+    """Writes what is stale, or with --check names it and fails."""
+    stale = {path: text for path, text in wanted().items() if not path.exists() or path.read_text() != text}
+    if "--check" in sys.argv[1:]:
+        if stale:
+            names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+            sys.exit(f"Stale: {names}. Run `make compile` and commit the result.")
+        return
+    for path, text in stale.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

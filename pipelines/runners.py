@@ -1,0 +1,130 @@
+"""Runs the pipeline: here, by KFP's local runner."""
+
+import contextlib
+import hashlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import lockgate
+from lockgate.progress import EVENTS_VARIABLE
+from lockgate.project import Project
+from lockgate.run_folder import STEPS, RunFolder
+from lockgate.steps.step import REUSE_VARIABLE, Settings
+from lockgate.workspace import Workspace
+
+# What each step reads of project.yaml besides name, task and data. A change elsewhere leaves its
+# results valid, so they can be reused.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "collect": ("split",),
+    "validate": ("split", "features", "validation", "evaluate"),
+    "transform": ("split", "features", "crosses", "selection", "train"),
+    "tune": ("split", "model", "train", "tune"),
+    "train": ("split", "features", "crosses", "model", "train", "evaluate"),
+    "evaluate": ("split", "features", "evaluate", "description"),
+    "check_serving": ("split", "features", "evaluate", "serving"),
+    "push": ("split", "features", "evaluate", "serving", "description"),
+}
+READS_CODE = ("collect", "tune", "train")
+
+
+def pipeline_arguments(project: Project, folder: Path, workspace: Workspace) -> dict[str, str]:
+    """The pipeline's parameters: the workspace and what each step is to know, as JSON.
+
+    Args:
+        project: the project, its source resolved.
+        folder: where project.yaml lies, and beside it the schema and the user's Python file.
+        workspace: the folder that outlives the run.
+
+    Raises:
+        ConfigError: the user's Python file cannot be read.
+    """
+    from lockgate.data.read import fingerprint
+
+    code, version = user_code(project, folder), code_version()
+    schema = folder / project.validation.schema_file
+    arguments = {"workspace": str(workspace.root)}
+    for step, sections in SECTIONS.items():
+        settings = Settings(
+            project=project.only(*sections),
+            version=version,
+            code=code if step in READS_CODE else {},
+            schema_text=schema.read_text() if step == "validate" and schema.exists() else "",
+            source_version=fingerprint(project.data.source, folder) if step == "collect" else "",
+        )
+        arguments[f"{step}_settings"] = settings.model_dump_json(exclude_defaults=True)
+    return arguments
+
+
+def user_code(project: Project, folder: Path) -> dict[str, str]:
+    """The user's Python files that project.yaml names, as text by file name.
+
+    Raises:
+        ConfigError: a file is missing.
+    """
+    from lockgate.config import read_code
+
+    return read_code(project, folder)
+
+
+def code_version() -> str:
+    """Lockgate's version and a digest of its source, so that results of other code are not reused."""
+    source = Path(lockgate.__file__).parent
+    total = hashlib.sha256()
+    for file in sorted(source.rglob("*.py")):
+        if "report" not in file.parts and "cli" not in file.parts:
+            total.update(file.read_bytes())
+    return f"{lockgate.__version__}+{total.hexdigest()[:12]}"
+
+
+def run_locally(arguments: dict[str, str], run: RunFolder, reuse: Sequence[str] = ()) -> None:
+    """Runs the training pipeline in processes of this machine; returns when it ended.
+
+    Args:
+        arguments: as `pipeline_arguments` gives them.
+        run: the folder to run in; the steps' output goes to its log.
+        reuse: steps whose earlier results may be taken where nothing they depend on has changed.
+
+    Raises:
+        RuntimeError: a step failed; its last event says how.
+    """
+    from kfp import local
+
+    from pipelines.training import training_pipeline
+
+    if unknown := set(reuse) - set(STEPS):
+        raise ValueError(f"no such steps: {', '.join(sorted(unknown))}")
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(run.path), raise_on_error=True)
+    with _environment(**{EVENTS_VARIABLE: str(run.events), REUSE_VARIABLE: ",".join(reuse)}), _logged(run.log):
+        training_pipeline(**arguments)
+
+
+@contextlib.contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _logged(log: Path) -> Iterator[None]:
+    """Sends to the log what KFP and the steps print: the terminal belongs to the progress view."""
+    with log.open("a", encoding="utf-8", buffering=1) as file, contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(file))
+        stack.enter_context(contextlib.redirect_stderr(file))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # KFP warns of images without "python" in their name
+        handler = logging.StreamHandler(file)
+        root = logging.getLogger()
+        root.addHandler(handler)
+        stack.callback(root.removeHandler, handler)
+        yield
