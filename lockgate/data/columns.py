@@ -1,6 +1,7 @@
 """What a raw column is to the model (number, category or date), and its values in one canonical form."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import polars as pl
@@ -75,3 +76,43 @@ def category_expression(name: str, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_temporal():
         return column.dt.to_string("iso:strict")
     return column.cast(pl.String)
+
+
+def check_columns(project: Project, schema: Mapping[str, pl.DataType]) -> None:
+    """Checks that the columns that project.yaml names are there, and hold what it says.
+
+    Raises:
+        DataError: a column is missing (with the nearest name that is there), or has the wrong type.
+    """
+    for use, name in _named(project):
+        if name not in schema:
+            near = difflib.get_close_matches(name, list(schema), n=1, cutoff=0.6)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            shown = ", ".join(list(schema)[:40])
+            raise DataError(
+                f"The data has no column {name!r}, which project.yaml names in {use}.{hint}",
+                f"It has {shown}{', …' if len(schema) > 40 else ''}.",
+                f"Rename it in the source, or in {use} of project.yaml.",
+            )
+        if use.startswith(("features", "data.label")):
+            kind_of(project, name, schema[name])
+
+
+def _named(project: Project) -> Iterator[tuple[str, str]]:
+    """(where in project.yaml, column) of every column that it names and that must be there."""
+    data = project.data
+    yield "data.label", data.label
+    if data.time:
+        yield "data.time", data.time
+    for use, names in (("data.keys", data.keys), ("data.dates", data.dates), ("features", project.features)):
+        for name in names:
+            yield use, name
+    for cross in project.crosses:
+        for name in cross.of:
+            yield "crosses", name
+    if (group := getattr(project.split, "group", None)) is not None:
+        yield "split.group", group
+    for part in project.evaluate.slices:
+        yield "evaluate.slices", part.column
+    for name in project.evaluate.fairness:
+        yield "evaluate.fairness", name

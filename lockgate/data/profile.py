@@ -1,4 +1,7 @@
-"""What one pass over the data learns of each column: it validates the data and gives the transform its constants."""
+"""What one pass over the data learns of each column.
+
+It is what the data gate judges by, and it gives the transform its constants.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
