@@ -27,7 +27,43 @@ def read_project(path: Path) -> Project:
             "Lockgate needs a project.yaml.",
             "Name its folder, such as `lockgate run examples/flights`.",
         ) from None
-    return parse_project(text, str(file))
+    return _resolved(parse_project(text, str(file)), file.parent)
+
+
+def _resolved(project: Project, folder: Path) -> Project:
+    """Makes a relative source absolute: steps run elsewhere."""
+    source = project.data.source
+    if "://" in source or function_of(source) is not None:
+        return project
+    data = project.data.model_copy(update={"source": str((folder / source).resolve())})
+    return project.model_copy(update={"data": data})
+
+
+def function_of(name: str | None) -> tuple[str, str] | None:
+    """Splits `file.py:function`; None for anything else, such as a path."""
+    file, colon, function = (name or "").rpartition(":")
+    return (file, function) if colon and file.endswith(".py") else None
+
+
+def read_code(project: Project, folder: Path) -> dict[str, str]:
+    """The user's Python files that project.yaml names, as text by file name.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
+    code = {}
+    for named in (project.data.source, project.model.function):
+        if (parts := function_of(named)) is not None:
+            file = folder / parts[0]
+            try:
+                code[parts[0]] = file.read_text(encoding="utf-8")
+            except OSError as error:
+                raise ConfigError(
+                    f"{file} cannot be read: {error.strerror}.",
+                    f"project.yaml names {named}: a Python file beside it.",
+                    "Write the file, or correct the name.",
+                ) from None
+    return code
 
 
 def parse_project(text: str, where: str = "project.yaml") -> Project:

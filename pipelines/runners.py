@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import lockgate
+from lockgate.config import read_code
 from lockgate.progress import EVENTS_VARIABLE
 from lockgate.project import Project
 from lockgate.run_folder import STEPS, RunFolder
@@ -43,7 +44,7 @@ def pipeline_arguments(project: Project, folder: Path, workspace: Workspace) -> 
     """
     from lockgate.data.read import fingerprint
 
-    code, version = user_code(project, folder), code_version()
+    code, version = read_code(project, folder), code_version()
     schema = folder / project.validation.schema_file
     arguments = {"workspace": str(workspace.root)}
     for step, sections in SECTIONS.items():
@@ -56,17 +57,6 @@ def pipeline_arguments(project: Project, folder: Path, workspace: Workspace) -> 
         )
         arguments[f"{step}_settings"] = settings.model_dump_json(exclude_defaults=True)
     return arguments
-
-
-def user_code(project: Project, folder: Path) -> dict[str, str]:
-    """The user's Python files that project.yaml names, as text by file name.
-
-    Raises:
-        ConfigError: a file is missing.
-    """
-    from lockgate.config import read_code
-
-    return read_code(project, folder)
 
 
 def code_version() -> str:
@@ -97,7 +87,7 @@ def run_locally(arguments: dict[str, str], run: RunFolder, reuse: Sequence[str] 
     if unknown := set(reuse) - set(STEPS):
         raise ValueError(f"no such steps: {', '.join(sorted(unknown))}")
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(run.path), raise_on_error=True)
-    with _environment(**{EVENTS_VARIABLE: str(run.events), REUSE_VARIABLE: ",".join(reuse)}), _logged(run.log):
+    with _environment(**{REUSE_VARIABLE: ",".join(reuse)}), logged(run):
         training_pipeline(**arguments)
 
 
@@ -116,9 +106,10 @@ def _environment(**variables: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _logged(log: Path) -> Iterator[None]:
-    """Sends to the log what KFP and the steps print: the terminal belongs to the progress view."""
-    with log.open("a", encoding="utf-8", buffering=1) as file, contextlib.ExitStack() as stack:
+def logged(run: RunFolder) -> Iterator[None]:
+    """Sends to the run's log what KFP and the steps print, and to its events what they report."""
+    with run.log.open("a", encoding="utf-8", buffering=1) as file, contextlib.ExitStack() as stack:
+        stack.enter_context(_environment(**{EVENTS_VARIABLE: str(run.events)}))
         stack.enter_context(contextlib.redirect_stdout(file))
         stack.enter_context(contextlib.redirect_stderr(file))
         stack.enter_context(warnings.catch_warnings())

@@ -1,0 +1,107 @@
+"""The commands and their options; what they do stands in the modules beside this one."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lockgate import __version__
+from lockgate.cli.view import print_error
+from lockgate.errors import LockgateError
+from lockgate.run_folder import STEPS
+
+app = typer.Typer(
+    help="From a tabular data set to a served, watched TensorFlow model: every gate must open before the next step.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+schema_app = typer.Typer(help="The schema that the data gate holds the data against.", no_args_is_help=True)
+app.add_typer(schema_app, name="schema")
+
+ProjectArgument = Annotated[
+    Path, typer.Argument(help="The folder that holds project.yaml, such as examples/flights.")
+]
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option("--workspace", help="The folder that outlives runs.  [default: .lockgate beside project.yaml]"),
+]
+Step = StrEnum("Step", {name: name for name in STEPS})
+
+
+@app.command()
+def run(
+    project: ProjectArgument = Path(),
+    workspace: WorkspaceOption = None,
+    from_step: Annotated[
+        Step | None, typer.Option("--from", help="Take what has not changed before this step from earlier runs.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last run where it was interrupted.")
+    ] = False,
+) -> None:
+    """Run the pipeline on this machine: raw data through every gate to a pushed model."""
+    from lockgate.cli.run import run_pipeline
+
+    raise typer.Exit(run_pipeline(project, workspace, from_step.value if from_step else None, resume))
+
+
+@app.command()
+def validate(project: ProjectArgument = Path(), workspace: WorkspaceOption = None) -> None:
+    """Collect the data and judge it, without training anything."""
+    from lockgate.cli.validate import validate_data
+
+    raise typer.Exit(validate_data(project, workspace))
+
+
+@schema_app.command("accept")
+def accept(project: ProjectArgument = Path(), workspace: WorkspaceOption = None) -> None:
+    """Take the last run's data as right: write its schema beside project.yaml, for review in Git."""
+    from lockgate.cli.schema import accept_schema
+
+    accept_schema(project, workspace)
+
+
+@app.command()
+def serve(
+    project: ProjectArgument = Path(),
+    workspace: WorkspaceOption = None,
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=1, max=65535)] = 8080,
+    model: Annotated[str | None, typer.Option(help="A pushed model's digest.  [default: the champion]")] = None,
+) -> None:
+    """Serve the pushed model on this machine by KServe's own server, until Ctrl-C."""
+    from lockgate.cli.serve import serve_model
+
+    serve_model(project, workspace, port, model)
+
+
+@app.command()
+def report(
+    project: ProjectArgument = Path(),
+    workspace: WorkspaceOption = None,
+    run_name: Annotated[
+        str | None, typer.Option("--run", help="A run's name, such as 20261121-101500.  [default: the last]")
+    ] = None,
+) -> None:
+    """Write a run's report again and say where it is."""
+    from lockgate.cli.report import write_report
+
+    write_report(project, workspace, run_name)
+
+
+@app.command()
+def version() -> None:
+    """Show Lockgate's version."""
+    print(__version__)
+
+
+def main() -> None:
+    """Runs the command line; errors that a user can mend are printed as sentences, not as tracebacks."""
+    try:
+        app()
+    except LockgateError as error:
+        print_error(Console(stderr=True), error)
+        sys.exit(error.exit_code)

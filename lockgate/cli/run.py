@@ -1,0 +1,85 @@
+"""`lockgate run`."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+
+from lockgate.cli.place import Place
+from lockgate.cli.summary import summary
+from lockgate.cli.view import Progress, print_failure, print_summary
+from lockgate.progress import Event, read_events
+from lockgate.run_folder import STEPS, RunFolder
+from lockgate.storage import explained
+
+INTERRUPTED = 130
+GRACE_SECONDS = 60
+
+
+def run_pipeline(project: Path, workspace: Path | None, from_step: str | None, resume: bool) -> int:
+    """Runs the pipeline and shows it; returns the exit code (0 also for a model that was rejected).
+
+    Raises:
+        LockgateError: the run could not start.
+    """
+    from pipelines.runners import pipeline_arguments, run_locally
+
+    console = Console()
+    place = Place.find(project, workspace)
+    with place.workspace.locked():
+        arguments = pipeline_arguments(place.project, place.folder, place.workspace)
+        run = place.last_run() if resume else RunFolder(place.workspace.new_run())
+        reuse = STEPS[:-1] if resume else STEPS[: STEPS.index(from_step)] if from_step else ()
+        earlier = len(list(read_events(run.events)))
+        console.print(f"\n [bold]{place.project.name}[/bold]  run {run.path.name}\n", highlight=False)
+        try:
+            with Progress(console, run.events, skip=earlier).following(), _children_ended():
+                run_locally(arguments, run, reuse)
+        except KeyboardInterrupt:
+            print_failure(console, "Stopped on request.", [f"Go on with `lockgate run {project} --resume`."])
+            return INTERRUPTED
+        except RuntimeError as error:
+            return _explain(console, place, run, error, list(read_events(run.events))[earlier:])
+        finally:
+            _write_report(place, run)
+    print_summary(console, *summary(place, run))
+    return 0
+
+
+@contextlib.contextmanager
+def _children_ended() -> Iterator[None]:
+    """On Ctrl-C, lets the steps' processes save what they have before this one ends."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        children = psutil.Process().children(recursive=True)
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.send_signal(signal.SIGINT)
+        _, alive = psutil.wait_procs(children, timeout=GRACE_SECONDS)
+        for child in alive:
+            child.kill()
+        signal.signal(signal.SIGINT, handler)
+        raise
+
+
+def _explain(console: Console, place: Place, run: RunFolder, error: RuntimeError, events: list[Event]) -> int:
+    failed = [event for event in events if event.state == "failed"]
+    if not failed:
+        print_failure(console, f"A step ended without a word: {error}.", [f"Its output is in {run.log}."])
+        return 70
+    last = failed[-1]
+    print_failure(console, last.message, last.advice)
+    print_summary(console, "What there is", {"report": str(run.report), "log": str(run.log)})
+    return last.exit_code
+
+
+def _write_report(place: Place, run: RunFolder) -> None:
+    from lockgate.report.whole import write_report
+
+    with explained(run.report):
+        write_report(place.project, run, place.workspace)
