@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from lockgate.data.columns import Kind
 from lockgate.errors import LockgateError
-from lockgate.features.raw import MISSING_DATE, Kind, RawColumn, as_text
+from lockgate.features.raw import MISSING_DATE, RawColumn, texts
 
 Tensor = npt.NDArray[Any]
 
@@ -124,14 +125,14 @@ def _beyond(value: object) -> bool:
 
 def _categories(name: str, values: Sequence[object]) -> Tensor:
     _check_types(name, "category", values, {str, int, float, bool, type(None)})
-    texts = [value if type(value) is str else _category_text(value) for value in values]
+    written = [value if type(value) is str else _category_text(value) for value in values]
     try:
-        "".join(texts).encode()
+        "".join(written).encode()
     except UnicodeEncodeError:
-        position = next(i for i, text in enumerate(texts) if any("\ud800" <= c <= "\udfff" for c in text))
+        position = next(i for i, text in enumerate(written) if any("\ud800" <= c <= "\udfff" for c in text))
         _refuse_value(name, "category", position, "is not valid Unicode text (a lone surrogate)")
-    tensor = np.empty(len(texts), dtype=object)
-    tensor[:] = texts
+    tensor = np.empty(len(written), dtype=object)
+    tensor[:] = written
     return tensor
 
 
@@ -139,7 +140,7 @@ def _category_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):  # by training's own rule: 3.0 is "3", 0.5 is "0.5"
-        return as_text(pl.Series([value])).fill_null("")[0]  # type: ignore[no-any-return]
+        return str(texts(pl.Series([value]))[0])
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -149,7 +150,7 @@ def _dates(name: str, values: Sequence[object]) -> Tensor:
     for position, value in enumerate(values):
         seconds = _seconds(value)
         if seconds is None:
-            unit = "; are these milliseconds?" if isinstance(value, int) and abs(value) > LAST_SECOND else ""
+            unit = " (milliseconds?)" if isinstance(value, int) and abs(value) > LAST_SECOND else ""
             _refuse_value(name, "date", position, f"is {json_type(value)} that is no date{unit}")
         tensor[position] = seconds
     return tensor

@@ -88,5 +88,5 @@ async def _on_malformed(_: Request, error: Exception) -> ORJSONResponse:
     first = next((e for e in error.errors() if "bytes" not in e["loc"]), error.errors()[0])
     place = ".".join(str(part) for part in first["loc"] if part not in ("body", "InferenceRequest"))
     form = 'A V2 request is {"inputs": [{"name": …, "shape": [n], "datatype": …, "data": […]}, …]}.'
-    where = f" at {place}" if place else ""
+    where = f" at {place}" if place and first["type"] != "json_invalid" else ""
     return _answer(400, f"The request is malformed{where}: {first['msg']}. {form}")

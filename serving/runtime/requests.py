@@ -1,12 +1,14 @@
 """Requests of KServe's two protocols to raw tensors, and answers back; knows no TensorFlow."""
 
 import math
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kserve import InferInput, InferOutput, InferRequest, InferResponse
 
-from lockgate.features.raw import Kind, RawColumn
+from lockgate.data.columns import Kind
+from lockgate.features.raw import RawColumn
 from lockgate.shipping.decode import (
     RequestError,
     Tensor,
@@ -113,7 +115,7 @@ def to_v2(request: InferRequest, answered: Mapping[str, Any]) -> InferResponse:
         for name, values in answered.items()
     ]
     return InferResponse(
-        response_id=request.id,
+        response_id=request.id or str(uuid.uuid4()),
         model_name=request.model_name,
         infer_outputs=outputs,
         use_binary_outputs=request.use_binary_outputs,

@@ -79,9 +79,12 @@ class Server(kserve.ModelServer):  # type: ignore[misc]
         protect(app, max_bytes)
 
     async def _serve(self) -> None:
-        # KServe would listen on every address of the machine, and says so in no parameter.
-        self._rest_server.config.fd = self._bound.fileno()
-        await super()._serve()
+        # KServe would listen on every address of the machine. Not by uvicorn's `fd`: it takes the socket
+        # for a Unix one and leaves Nagle's algorithm on, which adds 40 ms to every answer.
+        for unused in self.servers:
+            unused.close()
+        self._rest_server.create_application()
+        await self._rest_server._server.serve(sockets=[self._bound])
 
 
 def bind(host: str, port: int) -> socket.socket:
