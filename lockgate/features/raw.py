@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from lockgate.data.columns import Kind, category_expression
 from lockgate.errors import DataError
 from lockgate.records import Record
 
-Kind = Literal["number", "category", "date"]
 MISSING_DATE = int(np.iinfo(np.int64).min)
 SAFE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -50,13 +50,6 @@ def unused_name(name: str, taken: Iterable[str]) -> str:
     return next(c for c in candidates if c.lower() not in used)
 
 
-def kind_of(dtype: pl.DataType | type[pl.DataType]) -> Kind:
-    """The kind that a column has by its type, where the project does not say."""
-    if dtype == pl.Boolean or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary):
-        return "category"
-    return "date" if dtype in (pl.Date, pl.Datetime) else "number"
-
-
 def encode(frame: pl.DataFrame, columns: Sequence[RawColumn]) -> dict[str, np.ndarray[Any, Any]]:
     """The raw tensors of the rows, by tensor name: rank-1 arrays of `frame.height` values.
 
@@ -88,20 +81,8 @@ def numbers(series: pl.Series) -> np.ndarray[Any, Any]:
 
 def texts(series: pl.Series) -> np.ndarray[Any, Any]:
     """Categories as text; whole numbers are decimal digits, booleans "true" and "false", missing is ""."""
-    return as_text(series).fill_null("").to_numpy().astype(object)
-
-
-def as_text(series: pl.Series) -> pl.Series:
-    """The column as polars text, the same way wherever Lockgate reads categories; missing stays null."""
-    if series.dtype.is_float():
-        whole = (series == series.floor()) & (series.abs() < 2**53)
-        digits = series.cast(pl.Int64, strict=False).cast(pl.String)
-        other = series.fill_nan(None).cast(pl.String)
-        frame = pl.DataFrame({"whole": whole, "digits": digits, "other": other})
-        return frame.select(pl.when("whole").then("digits").otherwise("other")).to_series().alias(series.name)
-    if series.dtype == pl.Binary:
-        raise _wrong_kind(series, "category", "text, a whole number or a boolean")
-    return series.cast(pl.String)
+    column = series.to_frame().select(category_expression(series.name, series.dtype)).to_series()
+    return column.fill_null("").to_numpy().astype(object)
 
 
 def seconds(series: pl.Series) -> np.ndarray[Any, Any]:
