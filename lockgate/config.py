@@ -100,7 +100,9 @@ def _explained(error: ValidationError, where: str) -> ConfigError:
 
 
 def _line(problem: Any) -> tuple[str, str]:
-    path = [str(part) for part in problem["loc"] if part not in ("time", "random") or problem["loc"][0] != "split"]
+    path = [
+        str(part) for part in problem["loc"] if part not in ("time", "random") or problem["loc"][0] != "split"
+    ]
     key = ".".join(path)
     match problem["type"]:
         case "extra_forbidden":

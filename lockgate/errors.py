@@ -57,7 +57,7 @@ class Busy(LockgateError):
 
 
 class TrainingError(LockgateError):
-    """Training stopped: the user's model function failed, a worker was lost for good, the loss is not finite."""
+    """Training stopped: a failing model function, a worker lost for good, a loss that is not finite."""
 
     exit_code = 7
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -22,24 +23,27 @@ class Section(BaseModel):
 class Data(Section):
     """Where the raw data comes from and what its columns mean."""
 
-    source: str = Field(
-        description="A CSV or Parquet file, a folder of them, gs://…, or file.py:function."
-    )
+    source: str = Field(description="A CSV or Parquet file, a folder of them, gs://…, or file.py:function.")
     label: str = Field(description="The column to predict.")
     positive: str | int | float | bool | None = Field(
-        default=None, description="Binary tasks: the label's value that counts as positive (default: true or 1)."
+        default=None,
+        description="Binary tasks: the label's value that counts as positive (default: true or 1).",
     )
     time: str | None = Field(default=None, description="The column that says when a row happened.")
     keys: tuple[str, ...] = Field(
-        default=(), description="Columns that name a row for a person; shown with mistakes, never learnt from."
+        default=(),
+        description="Columns that name a row for a person; shown with mistakes, never learnt from.",
     )
     unavailable: tuple[str, ...] = Field(
-        default=(), description="Columns known only after the moment of prediction; never allowed as features."
+        default=(),
+        description="Columns known only after the moment of prediction; never allowed as features.",
     )
     partition: Literal["day", "month", "year"] = Field(
         default="month", description="How long a stretch of `time` one partition holds."
     )
-    null_values: tuple[str, ...] = Field(default=("", "NA", "NaN", "null"), description="CSV texts that mean missing.")
+    null_values: tuple[str, ...] = Field(
+        default=("", "NA", "NaN", "null"), description="CSV texts that mean missing."
+    )
     dates: tuple[str, ...] = Field(default=(), description="CSV columns to parse as dates and times.")
 
 
@@ -59,11 +63,15 @@ class TimeSplit(Section):
     def _check_spans(self) -> Self:
         for name, (start, end) in self.spans():
             if start >= end:
-                raise ValueError(f"split.{name} is empty: it runs from {start} to {end}; the end must be later")
+                raise ValueError(
+                    f"split.{name} is empty: it runs from {start} to {end}; the end must be later"
+                )
         spans = sorted(self.spans(), key=lambda item: item[1])
-        for (first, (_, end)), (second, (start, _)) in zip(spans, spans[1:], strict=False):
+        for (first, (_, end)), (second, (start, _)) in pairwise(spans):
             if start < end:
-                raise ValueError(f"split.{first} and split.{second} overlap: {second} starts {start}, before {end}")
+                raise ValueError(
+                    f"split.{first} and split.{second} overlap: {second} starts {start}, before {end}"
+                )
         return self
 
     def spans(self) -> Iterator[tuple[Split, Span]]:
@@ -81,13 +89,17 @@ class RandomSplit(Section):
     test: Fraction = 0.2
     live: Fraction = 0.0
     group: str | None = Field(default=None, description="Rows with the same value stay in the same split.")
-    folds: int = Field(default=0, ge=0, description="k of k-fold cross-validation over train and tune; 0: none.")
+    folds: int = Field(
+        default=0, ge=0, description="k of k-fold cross-validation over train and tune; 0: none."
+    )
     seed: int = 7
 
     @model_validator(mode="after")
     def _check_sum(self) -> Self:
         if (total := self.tune + self.test + self.live) >= 1:
-            raise ValueError(f"split: tune, test and live add up to {total:g}; they must leave rows to train on")
+            raise ValueError(
+                f"split: tune, test and live add up to {total:g}; they must leave rows to train on"
+            )
         return self
 
 
@@ -106,16 +118,25 @@ class Feature(Section):
         "(default flag_median). Categories: a category of its own.",
     )
     clip: tuple[Fraction, Fraction] | None = Field(
-        default=None, description="Numbers: quantiles of the training split to clip to, such as [0.001, 0.999]."
+        default=None,
+        description="Numbers: quantiles of the training split to clip to, such as [0.001, 0.999].",
     )
     log: bool = Field(default=False, description="Numbers: sign(x)·ln(1+|x|) before scaling.")
-    bins: int = Field(default=0, ge=0, description="Numbers: also cut into so many quantile bins, each learnt.")
-    min_count: Count = Field(default=1, description="Categories: rarer values share one place.")
-    max_values: Count = Field(default=100_000, description="Categories: at most so many values have their own place.")
-    embedding: int | None = Field(
-        default=None, ge=0, description="Categories: width of the embedding; 0: one-hot; default by vocabulary."
+    bins: int = Field(
+        default=0, ge=0, description="Numbers: also cut into so many quantile bins, each learnt."
     )
-    parts: tuple[DatePart, ...] = Field(default=("month", "weekday", "hour"), description="Dates: the parts to use.")
+    min_count: Count = Field(default=1, description="Categories: rarer values share one place.")
+    max_values: Count = Field(
+        default=100_000, description="Categories: at most so many values have their own place."
+    )
+    embedding: int | None = Field(
+        default=None,
+        ge=0,
+        description="Categories: width of the embedding; 0: one-hot; default by vocabulary.",
+    )
+    parts: tuple[DatePart, ...] = Field(
+        default=("month", "weekday", "hour"), description="Dates: the parts to use."
+    )
     min: float | None = Field(default=None, description="Smallest value that the data gate allows.")
     max: float | None = Field(default=None, description="Largest value that the data gate allows.")
     max_missing: Fraction | None = Field(default=None, description="Largest share of missing values allowed.")
@@ -160,7 +181,9 @@ class Validation(Section):
     """The data gate."""
 
     schema_file: str = Field(default="schema.pbtxt", description="Kept in Git beside project.yaml.")
-    severity: Mapping[str, Severity | Literal["off"]] = Field(default_factory=dict, description="By rule's name.")
+    severity: Mapping[str, Severity | Literal["off"]] = Field(
+        default_factory=dict, description="By rule's name."
+    )
     limits: Limits = Limits()
 
 
@@ -170,10 +193,14 @@ class Selection(Section):
     drop_constant: bool = True
     drop_duplicated: bool = True
     min_information: float = Field(
-        default=0.0, ge=0, description="Drop features whose mutual information with the label, in nats, is lower."
+        default=0.0,
+        ge=0,
+        description="Drop features whose mutual information with the label, in nats, is lower.",
     )
     keep: tuple[str, ...] = Field(default=(), description="Features that are never dropped.")
-    components: int = Field(default=0, ge=0, description="Reduce the numbers to so many principal components; 0: off.")
+    components: int = Field(
+        default=0, ge=0, description="Reduce the numbers to so many principal components; 0: off."
+    )
 
 
 class Model(Section):
@@ -201,7 +228,9 @@ class Training(Section):
     weight_decay: float = Field(default=0.0, ge=0)
     ema: bool = Field(default=False, description="Exponential moving average of the weights.")
     label_smoothing: Fraction = 0.0
-    patience: int = Field(default=3, ge=0, description="Epochs without gain on tune before stopping; 0: never stop.")
+    patience: int = Field(
+        default=3, ge=0, description="Epochs without gain on tune before stopping; 0: never stop."
+    )
     class_weight: Literal["none", "balanced"] = "none"
     mixed_precision: bool = False
     clip_norm: float | None = Field(default=None, gt=0)
@@ -211,8 +240,12 @@ class Training(Section):
     )
     checkpoint_steps: Count = 200
     max_restarts: int = Field(default=3, ge=0)
-    step_timeout: Positive = Field(default=120.0, description="Seconds without a step before a worker is lost.")
-    peer_timeout: Positive = Field(default=300.0, description="Seconds to wait for the other workers to appear.")
+    step_timeout: Positive = Field(
+        default=120.0, description="Seconds without a step before a worker is lost."
+    )
+    peer_timeout: Positive = Field(
+        default=300.0, description="Seconds to wait for the other workers to appear."
+    )
     baseline: Literal["gradient_boosting", "linear", "both"] = "both"
     seed: int = 7
 
@@ -237,7 +270,9 @@ class Tuning(Section):
 
     trials: int = Field(default=0, ge=0, description="0: no search.")
     epochs: Count = 3
-    space: Mapping[str, Choice] = Field(default_factory=dict, description="By setting, such as train.learning_rate.")
+    space: Mapping[str, Choice] = Field(
+        default_factory=dict, description="By setting, such as train.learning_rate."
+    )
 
 
 class Costs(Section):
@@ -251,15 +286,21 @@ class Costs(Section):
 class ModelRules(Section):
     """The model gate. A rule whose limit is not set is not applied."""
 
-    minimum: Mapping[str, float] = Field(default_factory=dict, description="Smallest metric value, by metric.")
+    minimum: Mapping[str, float] = Field(
+        default_factory=dict, description="Smallest metric value, by metric."
+    )
     maximum: Mapping[str, float] = Field(default_factory=dict, description="Largest metric value, by metric.")
     baseline_gain: float | None = Field(
         default=0.0, description="The main metric must beat each baseline's by at least this much."
     )
     champion_margin: float = Field(
-        default=0.0, ge=0, description="How much worse than the champion the main metric may be (non-inferiority)."
+        default=0.0,
+        ge=0,
+        description="How much worse than the champion the main metric may be (non-inferiority).",
     )
-    first_model: Literal["allow", "refuse"] = Field(default="allow", description="What to do when there is no champion.")
+    first_model: Literal["allow", "refuse"] = Field(
+        default="allow", description="What to do when there is no champion."
+    )
     slice_drop: float | None = Field(
         default=None, ge=0, description="How much worse than overall the main metric may be on a slice."
     )
@@ -271,14 +312,17 @@ class Evaluation(Section):
     """The model gate, and what the evaluation page shows."""
 
     metric: str | None = Field(
-        default=None, description="The main metric. Default: roc_auc (binary), log_loss (multiclass), rmse (regression)."
+        default=None,
+        description="The main metric. Default: roc_auc (binary), log_loss (multiclass), rmse (regression).",
     )
     costs: Costs | None = None
     slices: tuple[Slice, ...] = ()
     fairness: tuple[str, ...] = Field(default=(), description="Columns whose groups must be treated alike.")
     rules: ModelRules = ModelRules()
     mistakes: int = Field(default=10, ge=0, description="How many of the worst mistakes to show.")
-    importance_rows: Count = Field(default=20_000, description="Rows that permutation importance is computed on.")
+    importance_rows: Count = Field(
+        default=20_000, description="Rows that permutation importance is computed on."
+    )
     bootstrap: Count = Field(default=1000, description="Resamples behind each confidence interval.")
 
 
@@ -295,8 +339,17 @@ TASK_METRICS: Mapping[str, str] = {"binary": "roc_auc", "multiclass": "log_loss"
 
 
 def _slug(value: str) -> str:
-    if not value or len(value) > 40 or not value.replace("-", "").isalnum() or not value.isascii() or value != value.lower() or not value[0].isalpha():
-        raise ValueError("use up to 40 lower-case letters, digits and '-', a letter first (it names Kubernetes objects)")
+    if (
+        not value
+        or len(value) > 40
+        or not value.replace("-", "").isalnum()
+        or not value.isascii()
+        or value != value.lower()
+        or not value[0].isalpha()
+    ):
+        raise ValueError(
+            "use up to 40 lower-case letters, digits and '-', a letter first (it names Kubernetes objects)"
+        )
     return value
 
 
@@ -318,9 +371,12 @@ class Project(Section):
     description: str = ""
     task: Literal["binary", "multiclass", "regression"]
     data: Data
-    split: Annotated[TimeSplit | RandomSplit, Field(discriminator="by"), BeforeValidator(_split_kind)] = RandomSplit()
+    split: Annotated[TimeSplit | RandomSplit, Field(discriminator="by"), BeforeValidator(_split_kind)] = (
+        RandomSplit()
+    )
     features: Annotated[Mapping[str, Feature], BeforeValidator(_bare_features)] = Field(
-        default_factory=dict, description="By column; none: every column but label, time, keys and unavailable ones."
+        default_factory=dict,
+        description="By column; none: every column but label, time, keys and unavailable ones.",
     )
     crosses: tuple[Cross, ...] = ()
     validation: Validation = Validation()
@@ -338,10 +394,12 @@ class Project(Section):
                 raise ValueError(f"features.{name} is the label; take it out of features")
             if name in self.data.unavailable:
                 raise ValueError(
-                    f"features.{name} is listed in data.unavailable: it is known only after the prediction is made"
+                    f"features.{name} is listed in data.unavailable: it is known only after the prediction"
                 )
         if isinstance(self.split, TimeSplit) and self.data.time is None:
-            raise ValueError("split is by time, but data.time is not set; name the column that says when a row happened")
+            raise ValueError(
+                "split is by time, but data.time is not set; name the column that says when a row happened"
+            )
         return self
 
     @property

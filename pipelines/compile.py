@@ -39,7 +39,7 @@ def wanted() -> dict[Path, str]:
     return files
 
 
-def compiled(pipeline) -> str:  # noqa: ANN001 - KFP's decorator hides the type
+def compiled(pipeline) -> str:
     """The pipeline as the YAML that a cluster takes."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "pipeline.yaml"
@@ -62,7 +62,7 @@ def readme(step: str) -> str:
     )
 
 
-def _type(value) -> str:  # noqa: ANN001 - InputSpec or OutputSpec
+def _type(value) -> str:
     return str(value.type).removeprefix("system.").removesuffix("@0.0.1")
 
 

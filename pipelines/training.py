@@ -23,7 +23,7 @@ def training_pipeline(
     evaluate_settings: str,
     check_serving_settings: str,
     push_settings: str,
-):
+) -> None:
     """From raw data to a judged, servable model.
 
     1. Collect: freeze the raw data as a snapshot.

@@ -34,7 +34,9 @@ def choose(python: tuple[int, int], system: str, machine: str, libc: str, versio
             f"This is Python {python[0]}.{python[1]}. Lockgate runs on Python 3.11, 3.12 and 3.13.\n"
             "Call make with another one: make PYTHON=python3.12"
         )
-    recent_linux = system == "linux" and machine == "x86_64" and libc == "glibc" and _number(version) >= (2, 39)
+    recent_linux = (
+        system == "linux" and machine == "x86_64" and libc == "glibc" and _number(version) >= (2, 39)
+    )
     if recent_linux or (system == "darwin" and machine == "arm64"):
         return {".venv": "tfdv-1.21.txt"}
     if system == "linux" and machine == "x86_64" and libc == "glibc" and python == (3, 11):
@@ -42,8 +44,9 @@ def choose(python: tuple[int, int], system: str, machine: str, libc: str, versio
     sys.exit(
         f"TensorFlow Data Validation has no wheel for Python {python[0]}.{python[1]} on {system} {machine} "
         f"with {libc or 'libc'} {version or 'unknown'}.\n"
-        "It needs glibc 2.39 or newer (Debian 13, Ubuntu 24.04), an Apple silicon Mac, or Python 3.11 on older Linux.\n"
-        f"Either call make with another Python (make PYTHON=python3.11), or work in the container {CONTAINER}."
+        "It needs glibc 2.39 or newer (Debian 13, Ubuntu 24.04), an Apple silicon Mac, or Python 3.11 on\n"
+        "older Linux. Either call make with another Python (make PYTHON=python3.11), or work in the\n"
+        f"container {CONTAINER}."
     )
 
 

@@ -1,7 +1,6 @@
 """The commands and their options; what they do stands in the modules beside this one."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +10,9 @@ from rich.console import Console
 from lockgate import __version__
 from lockgate.cli.view import print_error
 from lockgate.errors import LockgateError
-from lockgate.run_folder import STEPS
 
 app = typer.Typer(
-    help="From a tabular data set to a served, watched TensorFlow model: every gate must open before the next step.",
+    help="From a tabular data set to a served, watched TensorFlow model, gate by gate.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,9 +25,10 @@ ProjectArgument = Annotated[
 ]
 WorkspaceOption = Annotated[
     Path | None,
-    typer.Option("--workspace", help="The folder that outlives runs.  [default: .lockgate beside project.yaml]"),
+    typer.Option(
+        "--workspace", help="The folder that outlives runs.  [default: .lockgate beside project.yaml]"
+    ),
 ]
-Step = StrEnum("Step", {name: name for name in STEPS})
 
 
 @app.command()
@@ -37,7 +36,12 @@ def run(
     project: ProjectArgument = Path(),
     workspace: WorkspaceOption = None,
     from_step: Annotated[
-        Step | None, typer.Option("--from", help="Take what has not changed before this step from earlier runs.")
+        str | None,
+        typer.Option(
+            "--from",
+            help="Take what has not changed before this step from earlier runs.",
+            click_type=click.Choice(STEPS),
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the last run where it was interrupted.")
@@ -46,7 +50,7 @@ def run(
     """Run the pipeline on this machine: raw data through every gate to a pushed model."""
     from lockgate.cli.run import run_pipeline
 
-    raise typer.Exit(run_pipeline(project, workspace, from_step.value if from_step else None, resume))
+    raise typer.Exit(run_pipeline(project, workspace, from_step, resume))
 
 
 @app.command()
@@ -70,7 +74,9 @@ def serve(
     project: ProjectArgument = Path(),
     workspace: WorkspaceOption = None,
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=1, max=65535)] = 8080,
-    model: Annotated[str | None, typer.Option(help="A pushed model's digest.  [default: the champion]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A pushed model's digest.  [default: the champion]")
+    ] = None,
 ) -> None:
     """Serve the pushed model on this machine by KServe's own server, until Ctrl-C."""
     from lockgate.cli.serve import serve_model

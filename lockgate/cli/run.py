@@ -42,7 +42,7 @@ def run_pipeline(project: Path, workspace: Path | None, from_step: str | None, r
             print_failure(console, "Stopped on request.", [f"Go on with `lockgate run {project} --resume`."])
             return INTERRUPTED
         except RuntimeError as error:
-            return _explain(console, place, run, error, list(read_events(run.events))[earlier:])
+            return _explain(console, run, error, list(read_events(run.events))[earlier:])
         finally:
             _write_report(place, run)
     print_summary(console, *summary(place, run))
@@ -67,7 +67,7 @@ def _children_ended() -> Iterator[None]:
         raise
 
 
-def _explain(console: Console, place: Place, run: RunFolder, error: RuntimeError, events: list[Event]) -> int:
+def _explain(console: Console, run: RunFolder, error: RuntimeError, events: list[Event]) -> int:
     failed = [event for event in events if event.state == "failed"]
     if not failed:
         print_failure(console, f"A step ended without a word: {error}.", [f"Its output is in {run.log}."])

@@ -28,6 +28,8 @@ def accept_schema(project: Path, workspace: Path | None) -> None:
     before = target.read_text() if target.exists() else ""
     after = accepted(folder)
     write_atomically(target, after.encode())
-    changes = list(difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=1))
+    changes = list(
+        difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=1)
+    )
     print("\n".join(changes) or "The schema fits already; nothing changed.")
     print(f"\nWrote {target}. Review the change and commit it.")

@@ -54,7 +54,9 @@ def metric_line(evaluation: EvaluationRecord) -> str:
         if (metric := model.metric(evaluation.metric)) is None:
             continue
         interval = f" [{metric.low:.4f}, {metric.high:.4f}]" if metric.low is not None else ""
-        parts.append(f"{model.name.replace('_', ' ')} {metric.value:.4f}{interval if model.role == 'network' else ''}")
+        parts.append(
+            f"{model.name.replace('_', ' ')} {metric.value:.4f}{interval if model.role == 'network' else ''}"
+        )
     return ", ".join(parts) + f" ({evaluation.rows:,} rows)"
 
 

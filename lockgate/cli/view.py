@@ -78,7 +78,9 @@ def ended_line(event: Event) -> Table:
     symbol, colour = SYMBOLS[event.state]
     rows = f"{event.rows:,} rows" if event.rows is not None else ""
     took = "reused" if event.state == "reused" else f"{event.seconds:.1f} s"
-    return _line(Text(f" {symbol}", style=colour), TITLES.get(event.step, event.step), took, rows, event.message)
+    return _line(
+        Text(f" {symbol}", style=colour), TITLES.get(event.step, event.step), took, rows, event.message
+    )
 
 
 def working_line(event: Event) -> RenderableType:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from lockgate.errors import LockgateError
 from lockgate.progress import Event, emit, now
@@ -69,10 +69,7 @@ class Run:
         emit(Event(step=self.step, state=state, time=now(), seconds=time.monotonic() - self.started, **more))
 
 
-P = ParamSpec("P")
-
-
-def step(function: Callable[Concatenate[Run, P], Outcome]) -> Callable[..., bool]:
+def step(function: Callable[..., Outcome]) -> Callable[..., bool]:
     """Makes a pipeline step of `function(run, input: Path, …, *, output: Path, …) -> Outcome`.
 
     The step is called with `settings` (JSON text) and `workspace` (a folder) in place of `run`, and with
@@ -97,7 +94,7 @@ def step(function: Callable[Concatenate[Run, P], Outcome]) -> Callable[..., bool
         try:
             for path in written.values():
                 path.parent.mkdir(parents=True, exist_ok=True)
-            outcome = function(run, **given, **written)  # type: ignore[call-arg]
+            outcome = function(run, **given, **written)
         except LockgateError as error:
             advice = tuple(part for part in (error.allowed, error.next_step) if part)
             run.emit("failed", message=error.given, advice=advice, exit_code=error.exit_code)

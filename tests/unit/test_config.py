@@ -29,7 +29,11 @@ def test_the_smallest_project_has_defaults_for_everything_else():
         ("{modle: {}, name: demo, task: binary, data: {source: a, label: y}}", "modle", "model"),
         ("{name: demo, task: binary, data: {source: a, lable: y, label: y}}", "data.lable", "label"),
         (MINIMAL[:-1] + ", features: {temp: {mising: mean}}}", "features.temp.mising", "missing"),
-        (MINIMAL[:-1] + ", evaluate: {costs: {false_positiv: 2}}}", "evaluate.costs.false_positiv", "false_positive"),
+        (
+            MINIMAL[:-1] + ", evaluate: {costs: {false_positiv: 2}}}",
+            "evaluate.costs.false_positiv",
+            "false_positive",
+        ),
         (MINIMAL[:-1] + ", evaluate: {slices: [{colum: a}]}}", "evaluate.slices.0.colum", "column"),
     ],
 )
@@ -60,8 +64,9 @@ def test_a_wrong_value_is_explained(text, words):
 
 def test_overlapping_spans_are_refused_with_their_dates():
     message = refused(
-        "{name: demo, task: binary, data: {source: a, label: y, time: t}, split: {train: [2013-01-01, 2013-03-01], "
-        "tune: [2013-02-01, 2013-04-01], test: [2013-04-01, 2013-05-01]}}"
+        "{name: demo, task: binary, data: {source: a, label: y, time: t}, "
+        "split: {train: [2013-01-01, 2013-03-01], tune: [2013-02-01, 2013-04-01], "
+        "test: [2013-04-01, 2013-05-01]}}"
     )
     assert "split.train and split.tune overlap" in message
 
@@ -94,7 +99,12 @@ def test_the_users_code_is_read_by_name_and_missed_by_name(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "parts"),
-    [("read.py:rows", ("read.py", "rows")), ("data/rows.csv", None), ("gs://bucket/rows.parquet", None), (None, None)],
+    [
+        ("read.py:rows", ("read.py", "rows")),
+        ("data/rows.csv", None),
+        ("gs://bucket/rows.parquet", None),
+        (None, None),
+    ],
 )
 def test_a_function_is_told_from_a_path(name, parts):
     assert function_of(name) == parts

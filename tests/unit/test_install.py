@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-spec = importlib.util.spec_from_file_location("install", Path(__file__).parents[2] / "requirements" / "install.py")
+spec = importlib.util.spec_from_file_location(
+    "install", Path(__file__).parents[2] / "requirements" / "install.py"
+)
 assert spec is not None
 assert spec.loader is not None
 install = importlib.util.module_from_spec(spec)
@@ -42,7 +44,7 @@ def test_where_no_wheel_fits_the_container_is_named(python, system, machine, lib
 
 @pytest.mark.parametrize("python", [(3, 10), (3, 14)])
 def test_another_python_is_refused(python):
-    with pytest.raises(SystemExit, match="3.11, 3.12 and 3.13"):
+    with pytest.raises(SystemExit, match=r"3\.11, 3\.12 and 3\.13"):
         install.choose(python, "linux", "x86_64", "glibc", "2.41")
 
 
