@@ -25,6 +25,8 @@ def number(value: float | None, digits: int = 4) -> str:
 
     >>> number(0.738124), number(12345.678), number(-2.5), number(0.00000123), number(None)
     ('0.7381', '12,346', '−2.5', '1.23e−6', '–')
+
+    Years and other numbers of four digits have no separator: ``number(2013)`` is "2013".
     """
     if value is None or math.isnan(value):
         return NONE
@@ -37,7 +39,7 @@ def number(value: float | None, digits: int = 4) -> str:
         mantissa, _, power = f"{value:.{max(digits - 2, 0)}e}".partition("e")
         return f"{mantissa}e{int(power)}".replace("-", MINUS)
     decimals = max(digits - 1 - exponent, 0)
-    text = f"{value:,.{decimals}f}"
+    text = f"{value:,.{decimals}f}" if abs(value) >= 10_000 else f"{value:.{decimals}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return text.replace("-", MINUS)
