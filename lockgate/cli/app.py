@@ -4,12 +4,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from rich.console import Console
 
 from lockgate import __version__
 from lockgate.cli.view import print_error
 from lockgate.errors import LockgateError
+from lockgate.run_folder import STEPS
 
 app = typer.Typer(
     help="From a tabular data set to a served, watched TensorFlow model, gate by gate.",
