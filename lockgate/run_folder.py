@@ -1,8 +1,12 @@
 """The folder of one run: its log, its events, its report, and the artifacts of its steps."""
 
 from pathlib import Path
+from typing import Literal, get_args
 
-STEPS = ("collect", "validate", "transform", "tune", "train", "evaluate", "check_serving", "push")
+Step = Literal[
+    "collect", "validate", "transform", "tune", "train", "evaluate", "check_serving", "push"
+]  # fmt: skip
+STEPS: tuple[Step, ...] = get_args(Step)
 
 
 class RunFolder:

@@ -4,14 +4,13 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
 from lockgate import __version__
 from lockgate.cli.view import print_error
 from lockgate.errors import LockgateError
-from lockgate.run_folder import STEPS
+from lockgate.run_folder import Step
 
 app = typer.Typer(
     help="From a tabular data set to a served, watched TensorFlow model, gate by gate.",
@@ -38,12 +37,8 @@ def run(
     project: ProjectArgument = Path(),
     workspace: WorkspaceOption = None,
     from_step: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            help="Take what has not changed before this step from earlier runs.",
-            click_type=click.Choice(STEPS),
-        ),
+        Step | None,
+        typer.Option("--from", help="Take what has not changed before this step from earlier runs."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the last run where it was interrupted.")
