@@ -224,7 +224,7 @@ class Comparison(Record):
 
 
 class Champion(Record):
-    """The model that is served now (`model` is its digest), and whether it could be compared on these rows."""
+    """The model that is served now (`model`: its digest), and whether it could be compared on these rows."""
 
     state: Literal["none", "compared", "same", "incomparable"]
     message: str
