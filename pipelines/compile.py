@@ -1,4 +1,4 @@
-"""Compiles the pipelines to YAML and writes each component's README from its signature.
+"""Compiles the pipelines to YAML and writes what follows from code: components' READMEs, project.yaml's keys.
 
 `python -m pipelines.compile` writes; with `--check` it only says what is stale, and fails.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 import docstring_parser
 from kfp import compiler
 
+from lockgate.reference import markdown
 from pipelines.training import training_pipeline
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +37,7 @@ def wanted() -> dict[Path, str]:
     files = {ROOT / "pipelines" / "compiled" / "training.yaml": compiled(training_pipeline)}
     for step in STEPS:
         files[ROOT / "components" / step / "README.md"] = readme(step)
+    files[ROOT / "docs" / "project-yaml.md"] = markdown()
     return files
 
 
