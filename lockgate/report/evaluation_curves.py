@@ -19,13 +19,13 @@ _SCORES = {"positive": "var(--c5)", "negative": "var(--c1)", "right": "var(--c3)
 _NAMES = {"network": "this model"}
 
 
-def curves(record: EvaluationRecord) -> Markup | str:
+def curves(record: EvaluationRecord) -> Markup:
     """All pictures that the record has data for; empty when there are none."""
     figures = [*_trade_offs(record), *_calibration(record), *_histograms(record)]
     if record.residuals is not None:
         figures += _scatter(record, record.residuals)
     if not figures:
-        return ""
+        return Markup()
     return render("curves.html", figures=figures, residuals=record.residuals)
 
 
@@ -79,8 +79,16 @@ def _calibration(record: EvaluationRecord) -> list[Markup]:
     drawn = []
     for name in series:
         own = sorted((b for b in bins if b.series == name), key=lambda b: b.predicted)
-        drawn.append(Line(_NAMES.get(name, name), [(b.predicted, b.observed) for b in own], palette[name], dots=True,
-                          low=[b.low for b in own], high=[b.high for b in own]))  # fmt: skip
+        drawn.append(
+            Line(
+                _NAMES.get(name, name),
+                [(b.predicted, b.observed) for b in own],
+                palette[name],
+                dots=True,
+                low=[b.low for b in own],
+                high=[b.high for b in own],
+            )
+        )
     ends = [v for b in bins for v in (b.predicted, b.high)]
     top = next((t for t in (0.25, 0.5, 0.75) if max(ends) <= t), 1.0)
     picture = lines(

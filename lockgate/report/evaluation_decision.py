@@ -92,7 +92,7 @@ def confusion(record: EvaluationRecord) -> Markup:
         pairs = sorted(pairs, key=lambda p: -p[2])[:_PAIRS]
     return render(
         "classes.html",
-        classes=sorted(record.per_class, key=lambda c: c.f1 if c.f1 == c.f1 else -1.0),  # noqa: PLR0124 - NaN
+        classes=sorted(record.per_class, key=lambda c: c.f1 if c.f1 == c.f1 else -1.0),
         matrix=_matrix(found) if found is not None and small else None,
         pairs=pairs,
     )

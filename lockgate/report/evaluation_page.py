@@ -73,7 +73,7 @@ def _model(
 ) -> dict[str, Any]:
     comparison = _against(record.comparisons, model)
     picture: Markup | str = ""
-    if score is not None and score.value == score.value:  # noqa: PLR0124 - NaN where the metric is not defined
+    if score is not None and score.value == score.value:
         picture = mini.whisker(
             score.value, score.low, score.high, domain=domain, reference=own.value if own else None,
             label=f"{title(model)}: {numbers.number(score.value)}, "

@@ -41,9 +41,10 @@ def _whisker(one: SliceScore, domain: tuple[float, float], reference: float | No
 
 _RATES = ("selection", "true_positive", "false_positive", "accuracy", "mean_error")
 _RATE_WORDS = {
-    "selection": "Called positive", "true_positive": "True positive rate", "false_positive": "False positive rate",
-    "accuracy": "Accuracy", "mean_error": "Mean error", "score": "Score",
-}  # fmt: skip
+    "selection": "Called positive",
+    "true_positive": "True positive rate",
+    "false_positive": "False positive rate",
+}
 
 
 def fairness(record: EvaluationRecord) -> Markup:

@@ -131,7 +131,8 @@ def _features(spec: TransformSpec) -> Markup:
 def how(feature: FeatureSpec) -> str:
     """In one sentence, what the network gets of a feature."""
     if isinstance(feature, CategorySpec):
-        return f"{numbers.count(len(feature.vocabulary))} values with a place of their own, {_width(feature.embedding)}"
+        places = numbers.count(len(feature.vocabulary))
+        return f"{places} values with a place of their own, {_width(feature.embedding)}"
     if isinstance(feature, DateSpec):
         return ", ".join(numbers.words(part) for part in feature.parts)
     return _number(feature)
@@ -173,9 +174,6 @@ def _trials(record: TrainingRecord) -> Markup:
     names = sorted({name for t in trials for name in t.settings})
     sign = -1 if record.greater_is_better else 1
     order = sorted(trials, key=lambda t: (t.state.lower() != "complete", sign * t.score))
-        trials,
-        key=lambda t: (t.state.lower() != "complete", -t.score if record.greater_is_better else t.score),
-    )
     return render(
         "trials.html", record=record, names=names, trials=order, text=_text, best=record.parameters.best
     )
