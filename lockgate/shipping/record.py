@@ -15,7 +15,8 @@ class Parity(Record):
     `rows` were compared, `mutated` of them were made by mutation; `largest` is the largest absolute
     difference of one output, in the output's unit; `unequal` rows had an output outside the tolerance;
     `worst_row` is the position of the row with the largest excess in what was sent; `labels_unequal` rows
-    had another label or decision than training's output implies.
+    had another label or decision than their served score implies. `unanswered` rows were in batches that
+    the server refused, with the words `refusal`; they count as unequal.
     """
 
     protocol: Protocol
@@ -28,6 +29,8 @@ class Parity(Record):
     worst_served: float | None = None
     worst_trained: float | None = None
     rows_per_second: float = 0.0
+    unanswered: int = 0
+    refusal: str = ""
 
 
 class Refusals(Record):

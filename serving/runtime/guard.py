@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import ORJSONResponse
+from starlette.exceptions import HTTPException
 
 from lockgate.shipping.decode import RequestError
 
@@ -67,6 +68,7 @@ def protect(app: FastAPI, max_bytes: int) -> None:
     app.add_middleware(Guard, max_bytes=max_bytes)
     app.add_exception_handler(RequestError, _on_refused)
     app.add_exception_handler(RequestValidationError, _on_malformed)
+    app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(ArithmeticError, _on_arithmetic)
 
 
@@ -76,6 +78,12 @@ def _answer(status: int, text: str, headers: dict[str, str] | None = None) -> OR
 
 async def _on_refused(_: Request, error: Exception) -> ORJSONResponse:
     return _answer(413 if isinstance(error, TooLargeError) else 400, str(error))
+
+
+async def _on_http(_: Request, error: Exception) -> ORJSONResponse:
+    """FastAPI's own refusals (no such path, a body that is no text), in the form of all the others."""
+    assert isinstance(error, HTTPException)
+    return _answer(error.status_code, error.detail)
 
 
 async def _on_arithmetic(_: Request, error: Exception) -> ORJSONResponse:
