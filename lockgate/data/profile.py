@@ -37,7 +37,12 @@ class CategoryProfile(Record):
     """A column of categories of one split (strings, booleans, or numbers that the project calls categories).
 
     `values` are (value, count), the most frequent first, ties by value; the first `max_values` of them.
-    Booleans are "true" and "false", whole numbers their decimal digits.
+    Booleans are "true" and "false", whole numbers their decimal digits. A missing one is null or "".
+
+    Of more than 200,000 distinct values, counts may be too low by up to `error` rows, `distinct` is an
+    estimate, and `sample` holds 4,096 of the values with their exact counts: those with the smallest
+    hashes, so that the samples of two splits hold the same values where both have them. `sample_hash` is
+    the largest hash in it, as a share of all hashes.
     """
 
     kind: Literal["category"] = "category"
@@ -46,6 +51,9 @@ class CategoryProfile(Record):
     distinct: int
     values: tuple[tuple[str, int], ...]
     mean_length: float
+    error: int = 0
+    sample: tuple[tuple[str, int], ...] = ()
+    sample_hash: float = 1.0
 
 
 class DateProfile(Record):
