@@ -42,7 +42,7 @@ def pipeline_arguments(project: Project, folder: Path, workspace: Workspace) -> 
     Raises:
         ConfigError: the user's Python file cannot be read.
     """
-    from lockgate.data.read import fingerprint
+    from lockgate.data.fingerprint import fingerprint
 
     code, version = read_code(project, folder), code_version()
     schema = folder / project.validation.schema_file
