@@ -125,6 +125,10 @@ def _beyond(value: object) -> bool:
 
 def _categories(name: str, values: Sequence[object]) -> Tensor:
     _check_types(name, "category", values, {str, int, float, bool, type(None)})
+    if float in map(type, values):
+        for position, value in enumerate(values):
+            if isinstance(value, float) and not math.isfinite(value):
+                _refuse_value(name, "category", position, "is not a finite number")
     written = [value if type(value) is str else _category_text(value) for value in values]
     try:
         "".join(written).encode()

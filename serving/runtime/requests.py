@@ -92,7 +92,7 @@ def _column(given: InferInput, column: RawColumn, rows: int) -> Tensor:
     values = given.data
     if not isinstance(values, list):
         raise RequestError(f"The data of column '{given.name}' is {json_type(values)}.", "A list is allowed.")
-    if values and all(type(value) is list and len(value) == 1 for value in values):
+    if len(given.shape) == 2 and all(type(value) is list and len(value) == 1 for value in values):
         values = [value[0] for value in values]
     if len(values) != rows:
         allowed = "The data must hold as many values as the shape says."

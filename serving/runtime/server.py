@@ -1,5 +1,6 @@
 """KServe's own model server, on one address, with our limits and without a log line per request."""
 
+import json
 import socket
 import struct
 import sys
@@ -50,10 +51,22 @@ class StrictDataPlane(DataPlane):  # type: ignore[misc]
             decoded, attributes = super().decode(body, headers, *args, **more)
             # Without a content type (curl's default is a form's) KServe hands the bytes through.
             return (orjson.loads(decoded) if isinstance(decoded, bytes) else decoded), attributes
-        except InvalidInput as error:
-            raise RequestError("The request cannot be read:", str(error)) from None
+        except (InvalidInput, orjson.JSONDecodeError) as error:
+            return _lenient(body, str(error)), {}
         except (KeyError, TypeError, ValueError, AttributeError, struct.error, InferenceError) as error:
             raise RequestError("The request cannot be read:", f"{type(error).__name__}: {error}") from None
+
+
+def _lenient(body: Any, reason: str) -> Any:
+    """What Python's own reader makes of the body: it takes NaN and Infinity, whose column is named later.
+
+    Raises:
+        RequestError: it cannot read the body either.
+    """
+    try:
+        return json.loads(body)
+    except (TypeError, ValueError):
+        raise RequestError("The request cannot be read:", reason) from None
 
 
 class Server(kserve.ModelServer):  # type: ignore[misc]
