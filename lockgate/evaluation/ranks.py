@@ -97,15 +97,21 @@ def average_precision(scored: Scored, weights: Floats) -> Floats:
     """
     order = np.argsort(-scored.predictions, kind="stable")
     scores = scored.predictions[order]
-    ends = np.flatnonzero(np.r_[scores[1:] != scores[:-1], True])
-    weights = weights[:, order]
-    total = np.cumsum(weights, axis=1, dtype=np.float64)[:, ends]
-    hits = np.cumsum(weights * scored.labels[order], axis=1, dtype=np.float64)[:, ends]
-    gained = np.diff(hits, axis=1, prepend=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        steps = np.where(total > 0, gained * hits / total, 0)
-        result: Floats = np.where(hits[:, -1] > 0, steps.sum(axis=1) / hits[:, -1], np.nan)
-    return result
+    hit = np.flatnonzero(scored.labels[order] == 1)
+    # Where the run of rows with a positive row's score ends: among all rows, and among the positive ones.
+    end = np.searchsorted(-scores, -scores[hit], side="right") - 1
+    end_of_hits = np.searchsorted(hit, end, side="right") - 1
+    exact = np.float32 if scored.rows < 2**22 else np.float64
+    ordered = weights[:, order]
+    gained = ordered[:, hit]
+    total = np.cumsum(ordered, axis=1, dtype=exact)[:, end]
+    hits = np.cumsum(gained, axis=1, dtype=exact)
+    if not len(hit):
+        return np.full(len(weights), np.nan)
+    # Weights are whole, so total is at least 1 wherever gained is not 0.
+    steps = np.einsum("bi,bi->b", gained, hits[:, end_of_hits] / np.maximum(total, 1), dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(steps / hits[:, -1], dtype=np.float64)
 
 
 def median_error(scored: Scored, weights: Floats) -> Floats:
