@@ -127,14 +127,17 @@ def _reused(run: Run, outputs: Mapping[str, Path]) -> Outcome | None:
     if run.step not in os.environ.get(REUSE_VARIABLE, "").split(",") or not kept.exists():
         return None
     for name, path in outputs.items():
-        link_tree(kept / name, path)
+        if (kept / name).exists():
+            link_tree(kept / name, path)
     return Outcome.load(kept / "outcome.json")
 
 
 def _keep(run: Run, outputs: Mapping[str, Path], outcome: Outcome) -> None:
     record = run.workspace.root / "results" / f".{run.step}-{run.key}.json"
     outcome.save(record)
-    run.workspace.keep(run.step, run.key, {**outputs, "outcome.json": record})
+    # A step that refuses, such as push behind a closed gate, writes no output.
+    made = {name: path for name, path in outputs.items() if path.exists()}
+    run.workspace.keep(run.step, run.key, {**made, "outcome.json": record})
     record.unlink()
 
 
