@@ -25,6 +25,7 @@ MANIFEST = "inferenceservice.yaml"
 SERVING = "serving.json"
 EXAMPLE = "example.json"
 DERIVED = frozenset({CARD, MANIFEST})
+DRAFT = ".push-"
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -125,7 +126,10 @@ def publish(
     """
     with explained(models):
         models.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".push-", dir=models))
+        # What a push that was killed left behind; one run at a time holds the workspace.
+        for stale in models.glob(f"{DRAFT}*"):
+            shutil.rmtree(stale)
+        draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=models))
     try:
         with explained(draft):
             content = draft / "content"
