@@ -2,9 +2,10 @@
 
 import sys
 
-from bench import input, pipeline, statistics, workers
+from bench import input as input_
+from bench import pipeline, statistics, workers
 
-BENCHES = {"statistics": statistics, "input": input, "workers": workers, "pipeline": pipeline}
+BENCHES = {"statistics": statistics, "input": input_, "workers": workers, "pipeline": pipeline}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The pipeline as a user meets it: `lockgate run` on the penguins, in real processes by KFP's local runner."""
+"""The pipeline as a user meets it: `lockgate run` on the penguins, in real processes."""
 
 import json
 import os
