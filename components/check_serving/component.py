@@ -13,7 +13,6 @@ def check_serving(
     model: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Artifact],
     record: dsl.Output[dsl.Artifact],
-    record: dsl.Output[dsl.Artifact],
     verdict: dsl.Output[dsl.Artifact],
     page: dsl.Output[dsl.HTML],
 ) -> bool:
@@ -25,7 +24,6 @@ def check_serving(
         snapshot: The frozen data; its test rows are sent.
         model: The exported model.
         evaluation: The decision threshold.
-        record: What was measured, as JSON.
         record: What was measured, as JSON.
         verdict: Parity, load time, latency and memory against their limits.
         page: The serving page.
@@ -41,7 +39,6 @@ def check_serving(
         snapshot=snapshot.path,
         model=model.path,
         evaluation=evaluation.path,
-        record=record.path,
         record=record.path,
         verdict=verdict.path,
         page=page.path,
