@@ -17,7 +17,7 @@ class NumberProfile(Record):
 
     `mean`, `std` (population), `min`, `max` and `quantiles` are over the finite values; `quantiles` are
     the 1,001 values at k/1000, so [0] is the minimum, [500] the median and [1000] the maximum
-    (empty when there is no finite value).
+    (empty when there is no finite value). `dtype` is the type of the raw column, as polars prints it.
     """
 
     kind: Literal["number"] = "number"
@@ -31,6 +31,7 @@ class NumberProfile(Record):
     max: float
     quantiles: tuple[float, ...]
     is_integer: bool
+    dtype: str = "Float64"
 
 
 class CategoryProfile(Record):

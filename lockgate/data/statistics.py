@@ -44,7 +44,8 @@ def profile(
         DataError: a column cannot be what the project says.
         StorageError: the workspace cannot be written.
     """
-    kinds = {name: kind_of(project, name, dtype) for name, dtype in schema_of(snapshot).items()}
+    types = schema_of(snapshot)
+    kinds = {name: kind_of(project, name, dtype) for name, dtype in types.items()}
     done = 0
     splits: dict[Split, Mapping[str, ColumnProfile]] = {}
     for split in get_args(Split):
@@ -57,7 +58,7 @@ def profile(
             tell(done)
         if partitions:
             splits[split] = {
-                name: column_profile(total.result(), project.features.get(name, Feature()))
+                name: column_profile(total.result(), project.features.get(name, Feature()), types[name])
                 for name, total in totals.items()
             }
     return Profile(snapshot=snapshot.content, splits=splits)
@@ -74,11 +75,11 @@ def summarise_file(path: Path, kinds: Mapping[str, Kind], rows: int) -> Iterator
             yield name, summarise(frame.get_column(name).rechunk(), kinds[name])
 
 
-def column_profile(summary: Summary, feature: Feature) -> ColumnProfile:
+def column_profile(summary: Summary, feature: Feature, dtype: pl.DataType) -> ColumnProfile:
     """What a summary says of its column."""
     match summary:
         case NumberSummary():
-            return _number_profile(summary)
+            return _number_profile(summary, dtype)
         case CategorySummary():
             return _category_profile(summary, feature.max_values)
         case DateSummary():
@@ -103,7 +104,7 @@ def _summaries(
     return summaries
 
 
-def _number_profile(summary: NumberSummary) -> NumberProfile:
+def _number_profile(summary: NumberSummary, dtype: pl.DataType) -> NumberProfile:
     quantiles = points.quantiles(summary.points, PROBABILITIES)
     if len(quantiles):
         quantiles[0], quantiles[-1] = summary.min, summary.max
@@ -118,6 +119,7 @@ def _number_profile(summary: NumberSummary) -> NumberProfile:
         max=summary.max,
         quantiles=tuple(quantiles.tolist()),
         is_integer=summary.is_integer and summary.finite > 0,
+        dtype=str(dtype),
     )
 
 
