@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,40 @@ class Rows:
             return parts[0]
         names = ("numbers", "categories", "label")
         return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+class Source(Protocol):
+    """Rows by row group, wherever they are."""
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """Rows of every row group, by file."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, chunks: Sequence[Chunk]) -> Rows:
+        """The rows of these chunks, in the order given."""
+        ...
+
+
+class Memory:
+    """Rows in memory as one row group, such as a fold of a small data set."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """One file with one row group."""
+        return [[len(self.rows)]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, chunks: Sequence[Chunk]) -> Rows:
+        """The rows of these chunks, in the order given."""
+        return Rows.joined([self.rows.slice(c.start, c.start + c.rows) for c in chunks])
 
 
 class Features:
@@ -111,13 +145,6 @@ class Features:
         files = enumerate(self.groups)
         return self.read([Chunk(f, g, 0, rows) for f, groups in files for g, rows in enumerate(groups)])
 
-    def batches(self, rows: int) -> Iterator[Rows]:
-        """Every row of the split in its order, in pieces of at most `rows`."""
-        for file, groups in enumerate(self.groups):
-            for group, size in enumerate(groups):
-                for start in range(0, size, rows):
-                    yield self.read([Chunk(file, group, start, min(rows, size - start))])
-
 
 class Batches:
     """The training batches of one worker.
@@ -135,7 +162,7 @@ class Batches:
     """
 
     def __init__(
-        self, features: Features, *, shards: int, batch: int, seed: int, worker: int = 0, workers: int = 1
+        self, features: Source, *, shards: int, batch: int, seed: int, worker: int = 0, workers: int = 1
     ) -> None:
         self.features, self.seed = features, seed
         self.plan: Plan = plan(features.groups, shards, batch, seed)
