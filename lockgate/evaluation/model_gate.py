@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 
-from lockgate.evaluation.metrics import METRICS, TITLES, gain
+from lockgate.evaluation.metrics import METRICS, TITLES
 from lockgate.evaluation.record import Comparison, EvaluationRecord, Gap, SliceScore
 from lockgate.project import ModelRules, Project
 from lockgate.records import Check, Severity, Verdict
@@ -73,8 +73,8 @@ def _bounds(record: EvaluationRecord, limits: Mapping[str, float], rule: str) ->
             value=found.value,
             limit=limit,
             rows=found.rows,
-            message=f"{TITLES[name]} is {number(found.value)}{_ends(found.low, found.high)} on {found.rows:,} "
-            f"test rows; it must be {side} {number(limit)}.",
+            message=f"{TITLES[name]} is {number(found.value)}{_ends(found.low, found.high)} "
+            f"on {found.rows:,} test rows; it must be {side} {number(limit)}.",
             advice="" if passed else "Look at the slices and the worst mistakes for what the model lacks.",
         )
 
@@ -95,7 +95,7 @@ def _baselines(record: EvaluationRecord, rules: ModelRules) -> Iterator[Check]:
             passed=False,
             limit=limit,
             rows=record.rows,
-            message="No baseline was scored on the test rows, so nothing shows that the network is worth having.",
+            message="No baseline was scored on the test rows: nothing shows the worth of the network.",
             advice="Train again: `lockgate run --from train`; or set evaluate.rules.baseline_gain to null.",
         )
     for comparison in found:
@@ -145,7 +145,8 @@ def _compared(
         rows=found.rows,
         message=f"{title} is {number(found.ours)} against {number(found.theirs)} of {found.other}: "
         f"{number(abs(found.gain), 3)} {direction} (interval of the gain {number(found.low, 3)} to "
-        f"{number(found.high, 3)}, {_chance(found.p_value)}, {found.test}, {found.rows:,} rows); it {demand}.",
+        f"{number(found.high, 3)}, {_chance(found.p_value)}, {found.test}, {found.rows:,} rows); "
+        f"it {demand}.",
         advice="" if passed else advice,
     )
 

@@ -32,7 +32,7 @@ def choose(tune: Scored, costs: Costs) -> float:
 
 
 def _all_costs(scored: Scored, costs: Costs) -> tuple[Floats, Floats]:
-    """The different scores [u], ascending, and the total cost [u + 1] when those from the k-th on are called."""
+    """The different scores [u], ascending, and the total cost [u + 1] of calling the k-th and higher."""
     order = np.argsort(scored.predictions, kind="stable")
     scores, positive = scored.predictions[order], scored.labels[order] == 1
     starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
@@ -98,8 +98,8 @@ def _sentence(
     value: float, known: bool, operating: tuple[Operating, ...], costs: Costs, positive: str
 ) -> str:
     prices = (
-        f"At a false negative costing {number(costs.false_negative)} {costs.unit} "
-        f"and a false positive {number(costs.false_positive)} {costs.unit}"
+        f"At a false negative costing {_amount(costs.false_negative, costs.unit)} "
+        f"and a false positive {_amount(costs.false_positive, costs.unit)}"
     )
     chosen, half, always, never = (f"{number(way.cost, 3)} {costs.unit}" for way in operating)
     if not known:
@@ -116,6 +116,12 @@ def _sentence(
         f"{prices}, {choice}: {chosen} per 1,000 test rows instead of {half} at 0.5, "
         f"{always} when every row is called {positive!r} and {never} when none is."
     )
+
+
+def _amount(value: float, unit: str) -> str:
+    """A cost in the user's unit; "1 minute" where the unit is "minutes"."""
+    single = value == 1 and len(unit) > 3 and unit.endswith("s") and not unit.endswith("ss")
+    return f"{number(value)} {unit[:-1] if single else unit}"
 
 
 def _points(scored: Scored, costs: Costs) -> tuple[CostPoint, ...]:
