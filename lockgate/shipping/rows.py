@@ -1,5 +1,6 @@
 """Rows of a frame as a client would send them: JSON values by column, in V1's and V2's form."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,11 +27,16 @@ def _values(series: pl.Series, column: RawColumn) -> list[Any]:
     if series.dtype.is_temporal():
         return series.dt.to_string("iso:strict").to_list()
     if series.dtype.is_float():
-        wide = series.cast(pl.Float64)
-        in_range = wide.is_finite() & (wide.abs() <= LARGEST) if column.kind == "number" else wide.is_finite()
-        frame = pl.DataFrame({"value": wide, "in_range": in_range})
-        return frame.select(pl.when("in_range").then("value")).to_series().to_list()
+        return [_number(value, column) for value in series.cast(pl.Float64).to_list()]
     return series.to_list()
+
+
+def _number(value: float | None, column: RawColumn) -> float | str | None:
+    if value is None or math.isnan(value):
+        return None
+    if column.kind == "category":  # where training reads it as a text like any other
+        return value if math.isfinite(value) else str(value)
+    return value if abs(value) <= LARGEST else None
 
 
 def v1_instances(values: Values) -> list[dict[str, Any]]:

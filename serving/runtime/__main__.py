@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from lockgate.errors import LockgateError, ServingError
+from lockgate.shipping.folder import check_digest
 
 log = logging.getLogger("lockgate.serving")
 
@@ -50,8 +51,10 @@ def serve(given: argparse.Namespace, started: float) -> None:
     """Serves until told to stop.
 
     Raises:
-        ServingError: the model cannot be loaded, or the port cannot be had.
+        ServingError: the folder is no model, was changed or does not answer, or the port cannot be had.
     """
+    check_digest(given.model)  # before the seconds that importing TensorFlow takes
+
     from serving.runtime.server import Server
 
     bound = _bound(given)

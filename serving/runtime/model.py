@@ -10,6 +10,7 @@ from serving.runtime.requests import datatype, from_v1, from_v2, inputs_metadata
 from serving.runtime.scorer import Scorer
 
 ROWS_INLINE = 64
+BINARY_HEADER = "inference-header-content-length"
 
 
 class TabularModel(Model):  # type: ignore[misc]
@@ -29,7 +30,7 @@ class TabularModel(Model):  # type: ignore[misc]
     async def predict(
         self,
         payload: object,
-        headers: dict[str, str] | None = None,  # noqa: ARG002 - KServe passes it
+        headers: dict[str, str] | None = None,
     ) -> InferResponse | dict[str, Any]:
         """Decodes the request, scores its rows and puts the answers in the words of its protocol.
 
@@ -37,8 +38,11 @@ class TabularModel(Model):  # type: ignore[misc]
             RequestError: answered with status 400.
         """
         is_v2 = isinstance(payload, InferRequest)
-        decode = from_v2 if is_v2 else from_v1
-        tensors = decode(payload, self._columns, self._max_rows)
+        if is_v2:
+            is_binary = BINARY_HEADER in (headers or {})
+            tensors = from_v2(payload, self._columns, self._max_rows, is_binary=is_binary)
+        else:
+            tensors = from_v1(payload, self._columns, self._max_rows)
         rows = len(next(iter(tensors.values())))
         # A few rows take less time than the way to a thread; many would keep health checks waiting.
         if rows <= ROWS_INLINE:

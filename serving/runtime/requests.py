@@ -57,7 +57,9 @@ def from_v1(body: object, columns: Sequence[RawColumn], max_rows: int) -> dict[s
     return decode_rows(rows, columns)
 
 
-def from_v2(request: InferRequest, columns: Sequence[RawColumn], max_rows: int) -> dict[str, Tensor]:
+def from_v2(
+    request: InferRequest, columns: Sequence[RawColumn], max_rows: int, *, is_binary: bool = False
+) -> dict[str, Tensor]:
     """The inputs of a V2 request, one per column, each of shape [n] or [n, 1], as tensors.
 
     Raises:
@@ -67,7 +69,7 @@ def from_v2(request: InferRequest, columns: Sequence[RawColumn], max_rows: int) 
     check_names("The request", [given.name for given in request.inputs], columns)
     rows = _rows(request.inputs[0])
     _check_rows(rows, max_rows)
-    return {column.tensor: _column(inputs[column.name], column, rows) for column in columns}
+    return {column.tensor: _column(inputs[column.name], column, rows, is_binary) for column in columns}
 
 
 def _check_rows(rows: int, max_rows: int) -> None:
@@ -82,7 +84,7 @@ def _rows(given: InferInput) -> int:
     return int(shape[0])
 
 
-def _column(given: InferInput, column: RawColumn, rows: int) -> Tensor:
+def _column(given: InferInput, column: RawColumn, rows: int, is_binary: bool) -> Tensor:
     if (found := _rows(given)) != rows:
         allowed = "All columns have the same number of rows."
         raise RequestError(f"Column '{given.name}' has {found} rows, the first column has {rows}.", allowed)
@@ -97,9 +99,9 @@ def _column(given: InferInput, column: RawColumn, rows: int) -> Tensor:
     if len(values) != rows:
         allowed = "The data must hold as many values as the shape says."
         raise RequestError(f"Column '{given.name}' has {len(values)} values for {rows} rows.", allowed)
-    if (given.parameters or {}).get("binary_data_size") is not None and given.datatype in ("FP32", "FP64"):
+    if is_binary and given.datatype in ("FP32", "FP64"):
         # Only JSON knows null; in a binary tensor NaN is the one way to say that a number is missing.
-        values = [None if math.isnan(value) else value for value in values]
+        values = [None if value is None or math.isnan(value) else value for value in values]
     return decode_column(column, values)
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from lockgate.errors import ServingError
 from lockgate.shipping.answer import answers
 from lockgate.shipping.decode import Tensor, decode_rows
-from lockgate.shipping.folder import EXAMPLE, Example, ServingSpec, check_digest
+from lockgate.shipping.folder import EXAMPLE, Example, ServingSpec
 from lockgate.training.spec import ModelSpec
 
 
@@ -18,14 +18,13 @@ class Scorer:
     """Runs the `serving_default` signature of a model folder.
 
     Args:
-        folder: a model folder; one that is named by a digest must have that content.
+        folder: a model folder that was checked (`lockgate.shipping.folder.check_digest`).
 
     Raises:
-        ServingError: the folder is no model folder, was changed, or its model cannot answer.
+        ServingError: the model cannot answer.
     """
 
     def __init__(self, folder: Path) -> None:
-        check_digest(folder)
         self.spec = ModelSpec.load(folder / "model.json")
         self.threshold = ServingSpec.of(folder).threshold
         # The loaded object is kept: a signature alone does not keep its variables alive.
