@@ -70,7 +70,12 @@ def draw(spec: Mapping[str, Any], label: str, *, height: int = HEIGHT, width: in
 
 
 def _inline(svg: str, label: str, name: str) -> str:
-    svg = _ID.sub(rf"\1c{name}-\2", svg)
+    numbers: dict[str, int] = {}  # vl-convert counts on from chart to chart; a page must not depend on that
+
+    def own(found: re.Match[str]) -> str:
+        return f"{found[1]}c{name}-{numbers.setdefault(found[2], len(numbers))}"
+
+    svg = _ID.sub(own, svg)
     svg = _EMPTY.sub("", _NOISE.sub("", svg))
     opening = rf'<svg class="chart" viewBox="\1" role="img" aria-label="{_literal(label)}">'
     return _OPENING.sub(opening, svg, count=1)

@@ -104,7 +104,7 @@ def _row(
 
 def _kind(profile: ColumnProfile) -> str:
     if isinstance(profile, CategoryProfile):
-        return f"category, {numbers.count(profile.distinct)} values"
+        return f"category, {numbers.plural(profile.distinct, 'value')}"
     if isinstance(profile, DateProfile):
         return "date"
     return "whole number" if profile.is_integer else "number"
@@ -141,7 +141,7 @@ def _words(profile: ColumnProfile) -> str:
     if isinstance(profile, NumberProfile):
         return _range(profile)
     if isinstance(profile, DateProfile):
-        return f"{numbers.date(profile.min)} … {numbers.date(profile.max)}"
+        return f"{numbers.day(profile.min)} … {numbers.day(profile.max)}"
     value, n = profile.values[0] if profile.values else ("", 0)
     return f"{_clip(value)} {numbers.percent(n / profile.rows)}"
 
@@ -151,7 +151,7 @@ def _range(profile: NumberProfile) -> str:
         return "no finite value"
     if profile.is_integer and profile.max - profile.min <= 1:
         return f"mean {numbers.number(profile.mean)}"
-    low, middle, high = (numbers.number(profile.quantiles[k], 4) for k in (0, 500, 1000))
+    low, middle, high = (numbers.number(profile.quantiles[k], 3) for k in (0, 500, 1000))
     return f"{low} … {middle} … {high}"
 
 

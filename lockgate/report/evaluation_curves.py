@@ -42,7 +42,7 @@ def _trade_offs(record: EvaluationRecord) -> list[Markup]:
         palette = _palette([c.series for c in chosen])
         series = [
             Line(f"{_NAMES.get(c.series, numbers.words(c.series))} {numbers.fixed(c.area, 3)}",
-                 list(zip(c.x, c.y, strict=True)), palette[c.series], dashed=c.series == "trivial")
+                 _points(c), palette[c.series], dashed=c.series == "trivial")
             for c in chosen
         ]  # fmt: skip
         label = f"{name} curves: " + ", ".join(s.name for s in series)
@@ -52,6 +52,13 @@ def _trade_offs(record: EvaluationRecord) -> list[Markup]:
             note += f"; {left_out} classes with larger areas are not drawn"
         found.append(figure(name, picture, note=note, legend=legend_of(series)))
     return found
+
+
+def _points(curve: Curve) -> list[tuple[float, float]]:
+    if curve.kind == "precision_recall" and len(curve.x) <= 3:
+        # One score for every row: its precision is the share of positives at any recall.
+        return [(0.0, min(curve.y)), (1.0, min(curve.y))]
+    return list(zip(curve.x, curve.y, strict=True))
 
 
 def _axis(axis: Axis, title: str) -> Axis:
@@ -110,7 +117,7 @@ def _histograms(record: EvaluationRecord) -> list[Markup]:
     if record.threshold is not None:
         marks = [Mark(record.threshold.value, f"threshold {numbers.number(record.threshold.value, 3)}")]
     x = Axis(f"prediction − actual ({record.label})" if regression else "score", low=edges[0], high=edges[-1])
-    y = Axis("share of the rows" if regression else "share of the class", format=".0%")
+    y = Axis("share of the class" if record.task == "binary" else "share of the rows", format=".0%")
     name: Literal["Errors", "Scores"] = "Errors" if regression else "Scores"
     picture = histogram(
         edges, sets, x, y, label=f"{name}: " + ", ".join(h.series for h in found), marks=marks

@@ -1,5 +1,6 @@
 """From scores to decisions: the threshold in the user's words, what it costs, what is taken for what."""
 
+from math import isfinite
 from typing import Any
 
 from markupsafe import Markup
@@ -50,7 +51,7 @@ def _cost(threshold: Threshold) -> Markup | str:
         Axis("threshold", low=0, high=1), Axis(f"{unit} per 1,000 rows", format="~s"),
         label=f"Cost by threshold; lowest chosen at {numbers.number(threshold.value, 3)}", marks=[mark],
     )  # fmt: skip
-    return figure("Cost by threshold", picture, note=f"{unit} per 1,000 test rows")
+    return figure("Cost by threshold", picture)
 
 
 def _operating(one: Operating) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def confusion(record: EvaluationRecord) -> Markup:
         pairs = sorted(pairs, key=lambda p: -p[2])[:_PAIRS]
     return render(
         "classes.html",
-        classes=sorted(record.per_class, key=lambda c: c.f1 if c.f1 == c.f1 else -1.0),
+        classes=sorted(record.per_class, key=lambda c: c.f1 if isfinite(c.f1) else -1.0),
         matrix=_matrix(found) if found is not None and small else None,
         pairs=pairs,
     )

@@ -1,6 +1,7 @@
 """What the model is worth: the main metric against the others, decisions, curves, slices, mistakes."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from markupsafe import Markup
@@ -47,7 +48,9 @@ def _result(record: EvaluationRecord, verdict: Verdict | None) -> Markup:
     order = {"network": 0, "champion": 1, "baseline": 2}
     models = sorted(record.models, key=lambda m: order[m.role])
     main = {m.name: m.metric(record.metric) for m in models}
-    domain = mini.domain_of([v for m in main.values() if m for v in (m.low, m.value, m.high)])
+    # The trivial model lies far off and would press the others together: it does not set the scale.
+    serious = [m for name, m in main.items() if m and (name != "trivial" or len(main) <= 2)]
+    domain = mini.domain_of([v for m in serious for v in (m.low, m.value, m.high)])
     own = record.network.metric(record.metric)
     rows = [_model(record, m, main[m.name], own, domain) for m in models]
     names = list(dict.fromkeys(v.name for m in models for v in m.metrics))
@@ -60,7 +63,7 @@ def _result(record: EvaluationRecord, verdict: Verdict | None) -> Markup:
         scale=mini.ends(domain),
         names=names,
         models=[(title(m), [m.metric(n) for n in names]) for m in models],
-        others=[v for v in record.network.metrics if v.name != record.metric][:4],
+        others=[v for v in record.network.metrics if v.name != record.metric and isfinite(v.value)][:4],
     )
 
 
@@ -73,7 +76,7 @@ def _model(
 ) -> dict[str, Any]:
     comparison = _against(record.comparisons, model)
     picture: Markup | str = ""
-    if score is not None and score.value == score.value:
+    if score is not None and isfinite(score.value):
         picture = mini.whisker(
             score.value, score.low, score.high, domain=domain, reference=own.value if own else None,
             label=f"{title(model)}: {numbers.number(score.value)}, "

@@ -81,10 +81,15 @@ def whisker(
     parts = [f'<path d="M0 11h{width:g}" stroke="var(--grid)"/>']
     if reference is not None:
         parts.append(f'<path d="M{_n(x(reference))} 0v22" stroke="var(--axis)" stroke-dasharray="2 2"/>')
-    if low is not None and high is not None:
+    if low is not None and high is not None and low <= domain[1] and high >= domain[0]:
         span = f"M{_n(x(low))} 11H{_n(x(high))}"
         parts.append(f'<path d="{span}" stroke="{colour}" stroke-width="2" stroke-linecap="round"/>')
-    parts.append(f'<circle cx="{_n(x(value))}" cy="11" r="3.6" fill="{colour}"/>')
+    if domain[0] <= value <= domain[1]:
+        parts.append(f'<circle cx="{_n(x(value))}" cy="11" r="3.6" fill="{colour}"/>')
+    else:
+        # Off the scale: an arrow at the end that it lies beyond.
+        end, back = (0.0, 7) if value < domain[0] else (width, -7)
+        parts.append(f'<path d="M{end:g} 11l{back} -4.5v9z" fill="{colour}"/>')
     return _svg(width, height, label, "".join(parts))
 
 

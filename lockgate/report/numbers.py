@@ -120,6 +120,20 @@ def date(value: datetime | None) -> str:
     )
 
 
+def day(value: datetime | None) -> str:
+    """The day of a moment in UTC."""
+    return date(value)[:10]
+
+
+def plural(n: int, one: str, many: str = "") -> str:
+    """A count with its noun.
+
+    >>> plural(1, "warning"), plural(2, "warning"), plural(1200, "category", "categories")
+    ('1 warning', '2 warnings', '1,200 categories')
+    """
+    return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
 def short(digest: str, length: int = 12) -> str:
     """The first digits of a digest, enough to tell two apart by eye."""
     return digest[:length]
@@ -134,6 +148,16 @@ def words(name: str) -> str:
     return " ".join(part.upper() if part in _CAPITALS else part for part in name.replace("-", "_").split("_"))
 
 
+def heading(name: str) -> str:
+    """Like `words`, with a capital at the start.
+
+    >>> heading("log_loss"), heading("roc_auc")
+    ('Log loss', 'ROC AUC')
+    """
+    text = words(name)
+    return text[:1].upper() + text[1:]
+
+
 _CAPITALS = {"roc", "auc", "pr", "rmse", "mae", "ece", "mcc", "mape", "id", "url", "http"}
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -144,6 +168,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "percent": percent,
     "seconds": seconds,
     "date": date,
+    "day": day,
+    "plural": plural,
     "short": short,
     "words": words,
+    "heading": heading,
 }

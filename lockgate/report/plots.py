@@ -69,7 +69,7 @@ def lines(
     across, up = x.spec("x"), y.spec("y")
     layers: list[dict[str, Any]] = []
     if diagonal:
-        line = {"type": "line", "color": GHOST, "strokeDash": [3, 3], "strokeWidth": 1}
+        line = {"type": "line", "color": GHOST, "strokeDash": [3, 3], "strokeWidth": 1, "clip": True}
         layers.append(_layer([{"x": 0, "y": 0}, {"x": 1, "y": 1}], line, across, up))
     for one in series:
         layers += _line(one, across, up)
@@ -86,7 +86,7 @@ def _line(one: Line, across: dict[str, Any], up: dict[str, Any]) -> list[dict[st
             {**v, "low": clean(low), "high": clean(high)}
             for v, low, high in zip(values, one.low, one.high, strict=True)
         ]
-        span = {"type": "area", "color": one.colour, "opacity": 0.14, "strokeWidth": 0}
+        span = {"type": "area", "color": one.colour, "opacity": 0.14, "strokeWidth": 0, "clip": True}
         layer = _layer(band, span, across, {**up, "field": "low"})
         layer["encoding"]["y2"] = {"field": "high"}
         layers.append(layer)
@@ -125,7 +125,7 @@ def _mark(mark: Mark, across: dict[str, Any], up: dict[str, Any], axis: Axis) ->
     dot = {"type": "point", "filled": True, "size": 70, "color": TEXT, "opacity": 1}
     return [
         _layer([value], dot, across, up),
-        {"data": {"values": [value]}, "mark": {**words, "baseline": "top", "dy": 6},
+        {"data": {"values": [value]}, "mark": {**words, "baseline": "bottom", "dy": -8},
          "encoding": {"x": across, "y": up, "text": text}},
     ]  # fmt: skip
 
@@ -161,6 +161,7 @@ def histogram(
         layer = _layer(values, bar, across, up)
         layer["encoding"]["x2"] = {"field": "x2"}
         layer["encoding"]["y"] = {**up, "stack": None}
+        layer["encoding"]["y2"] = {"datum": 0}
         layers.append(layer)
     for mark in marks:
         layers += _mark(mark, across, up, x)

@@ -36,7 +36,7 @@ def _best(record: TrainingRecord) -> Epoch | None:
 def _curves(record: TrainingRecord) -> Markup:
     figures = []
     if record.history:
-        metric = numbers.words(record.metric)
+        metric = numbers.heading(record.metric)
         figures = [
             _curve("Loss", "mean loss per row", record, lambda e: e.loss, lambda e: e.tune_loss),
             _curve(metric, metric, record, lambda e: e.train_metric, lambda e: e.metric),
@@ -61,7 +61,9 @@ def _curve(title: str, y: str, record: TrainingRecord, train: Any, tune: Any) ->
         ),
     ]
     first, last = record.history[0].epoch, record.history[-1].epoch
-    x = Axis("epoch", low=first, high=max(last, first + 1), whole=True)
+    # Room at both ends, so that the dots of the first and last epoch are whole.
+    room = max(last - first, 1) * 0.02
+    x = Axis("epoch", low=first - room, high=last + room, whole=True)
     best = _best(record)
     marks = [Mark(best.epoch, f"best epoch {best.epoch}")] if best else []
     label = f"{title} by epoch on train and tune; best epoch {record.best_epoch}"
@@ -78,6 +80,7 @@ def _baselines(record: TrainingRecord) -> Markup:
             "seconds": b.seconds,
             "settings": _plain(b.settings),
             "own": False,
+            "trivial": b.name == "trivial",
         }
         for b in record.baselines
     ]
@@ -89,10 +92,11 @@ def _baselines(record: TrainingRecord) -> Markup:
                 "seconds": record.seconds,
                 "settings": "",
                 "own": True,
+                "trivial": False,
             }
         )
     rows.sort(key=lambda r: -r["value"] if record.greater_is_better else r["value"])
-    domain = mini.domain_of([r["value"] for r in rows])
+    domain = mini.domain_of([r["value"] for r in rows if not r["trivial"]] or [r["value"] for r in rows])
     for row in rows:
         row["picture"] = mini.whisker(
             row["value"], None, None, domain=domain, label=f"{row['name']}: {numbers.number(row['value'])}",
