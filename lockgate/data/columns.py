@@ -2,12 +2,12 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
 
 from lockgate.errors import DataError
-from lockgate.project import Project
+from lockgate.project import DatePart, Project
 
 Kind = Literal["number", "category", "date"]
 
@@ -109,7 +109,8 @@ def _named(project: Project) -> Iterator[tuple[str, str]]:
             yield use, name
     for cross in project.crosses:
         for name in cross.of:
-            yield "crosses", name
+            column, _, part = name.rpartition(".")
+            yield "crosses", column if part in get_args(DatePart) else name
     if (group := getattr(project.split, "group", None)) is not None:
         yield "split.group", group
     for part in project.evaluate.slices:

@@ -21,11 +21,21 @@ def row_hashes(frame: pl.DataFrame, seed: int = 0) -> Hashes:
     Integers and booleans count by value, whatever their width; a negative zero counts as zero. Two rows
     that differ have the same hash with a chance of about 2^-64.
     """
-    total = np.full(frame.height, _mixed(np.array([seed], np.uint64))[0], np.uint64)
+    return finished(column_sums(frame), seed)
+
+
+def column_sums(frame: pl.DataFrame) -> Hashes:
+    """The unfinished hash of each row, uint64 [n]; those of two sets of columns add up."""
+    total = np.zeros(frame.height, np.uint64)
     for name in frame.columns:
         key = np.frombuffer(hashlib.blake2b(name.encode(), digest_size=8).digest(), "<u8")
         total += _mixed(value_hashes(frame.get_column(name)) ^ key)
-    return _mixed(total)
+    return total
+
+
+def finished(sums: Hashes, seed: int = 0) -> Hashes:
+    """The hashes of rows from the sums over all their columns."""
+    return _mixed(sums + _mixed(np.array([seed], np.uint64)))
 
 
 def value_hashes(series: pl.Series) -> Hashes:
@@ -80,3 +90,8 @@ def _powers(base: int, count: int) -> Hashes:
     factors = np.full(count, base, np.uint64)
     factors[:1] = 1
     return np.multiply.accumulate(factors)
+
+
+def shares_of_texts(texts: list[str]) -> NDArray[np.float64]:
+    """The hash of each text as a share of all hashes, in [0, 1), float64 [n]."""
+    return value_hashes(pl.Series(texts, dtype=pl.String)) / 2.0**64
