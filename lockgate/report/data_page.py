@@ -74,10 +74,14 @@ def _columns(profile: Profile, verdict: Verdict | None, label: str) -> Section:
 
 
 def _failed(verdict: Verdict | None) -> Mapping[str, Sequence[Check]]:
+    """The failed checks by column; a subject is a column, or "<column> in <split>"."""
     found: dict[str, list[Check]] = {}
     for check in verdict.checks if verdict else ():
         if not check.passed and check.severity != "info":
-            found.setdefault(check.subject, []).append(check)
+            column, _, split = check.subject.rpartition(" in ")
+            of = found.setdefault(column if split in SPLITS and column else check.subject, [])
+            if all(check.rule != other.rule for other in of):
+                of.append(check)
     return found
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lockgate.data.history import previous
 from lockgate.data.profile import Profile
 from lockgate.evaluation.record import EvaluationRecord
 from lockgate.features.spec import TransformSpec
@@ -59,13 +60,14 @@ def gather(run: RunFolder, workspace: Workspace) -> Findings:
         return kind.load(path) if path is not None and path.is_file() else None
 
     verdicts = (load(Verdict, step, "verdict") for step in ("validate", "evaluate", "check_serving"))
+    profile = load(Profile, "validate", "statistics", "profile.json")
     card = load(ModelCard, "push", "card")
     places = {"model": workspace.models / card.content} if card else {}
     places |= {"records and logs": run.path}
     return Findings(
         snapshot=load(Snapshot, "collect", "snapshot", "snapshot.json"),
-        profile=load(Profile, "validate", "statistics", "profile.json"),
-        previous=load(Profile, "validate", "statistics", "previous.json"),
+        profile=profile,
+        previous=previous(workspace, profile.snapshot) if profile else None,
         features=load(TransformSpec, "transform", "features", "spec.json"),
         training=load(TrainingRecord, "train", "training", "training.json"),
         evaluation=load(EvaluationRecord, "evaluate", "evaluation", "evaluation.json"),

@@ -12,7 +12,7 @@ import pytest
 from lockgate.data.profile import CategoryProfile, DateProfile, NumberProfile, Profile
 from lockgate.evaluation.record import Confusion, EvaluationRecord
 from lockgate.project import Data, Project
-from lockgate.records import Verdict
+from lockgate.records import Check, Verdict
 from lockgate.report import data_page, evaluation_page, pages, verdict_page
 from lockgate.report.document import Section, document
 from lockgate.report.whole import Findings, gather, outcome, report, write_report
@@ -272,6 +272,19 @@ def test_columns_stand_in_the_order_of_their_change_the_label_first() -> None:
     )
     body = data_page.sections(a_snapshot(profile), profile, label="label")[-1].body
     assert body.index(">label") < body.index(">moved") < body.index(">calm")
+
+
+def test_a_column_is_marked_with_each_rule_that_it_failed_in_any_split() -> None:
+    profile = a_profile()
+    checks = [
+        Check(rule=rule, subject=subject, severity="warning", passed=False, message="It moved.")
+        for rule, subject in (("skew", "ash in tune"), ("skew", "ash in test"), ("drift", "ash"))
+    ]
+    body = data_page.sections(a_snapshot(profile), profile, Verdict(gate="data", checks=tuple(checks)))[
+        -1
+    ].body
+    assert body.count(">skew</span>") == 1
+    assert body.count(">drift</span>") == 1
 
 
 def test_failed_checks_come_first_with_their_numbers_and_advice() -> None:
