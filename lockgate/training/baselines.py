@@ -1,0 +1,206 @@
+"""Quick models that the network must beat: the class prior, a linear model, gradient boosting.
+
+They learn from the same rows and the same raw columns as the network, with what each needs of encoding.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from lockgate.features.raw import MISSING_DATE, RawColumn
+from lockgate.features.spec import LabelSpec
+
+Name = Literal["trivial", "linear", "gradient_boosting"]
+Array = npt.NDArray[Any]
+Tensors = Mapping[str, Array]
+
+TITLES: Mapping[Name, str] = {
+    "trivial": "always the training rows' average",
+    "linear": "linear model",
+    "gradient_boosting": "gradient boosting",
+}
+MOST_CATEGORIES = 254
+BOOSTING: Mapping[str, Any] = {
+    "learning_rate": 0.1,
+    "max_iter": 200,
+    "max_leaf_nodes": 31,
+    "min_samples_leaf": 20,
+    "l2_regularization": 1.0,
+    "early_stopping": True,
+    "n_iter_no_change": 10,
+}
+LOGISTIC: Mapping[str, Any] = {"C": 1.0, "max_iter": 100, "tol": 1e-3}
+RIDGE: Mapping[str, Any] = {"alpha": 1.0, "solver": "lsqr"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows for the baselines: numbers float32 [n, d] with NaN, categories as places int32 [n, c]."""
+
+    numbers: Array
+    categories: Array
+
+
+class Encoder:
+    """Raw tensors to tables: dates become their parts, categories places by frequency.
+
+    Place 0 is missing; the 253 most frequent values of the training rows have places of their own, all
+    others share the last one.
+    """
+
+    def __init__(self, columns: Sequence[RawColumn], train: Tensors) -> None:
+        self.columns = columns
+        self.places: dict[str, dict[str, int]] = {}
+        for column in columns:
+            if column.kind == "category":
+                counts = pl.Series("value", train[column.tensor], dtype=pl.String).value_counts()
+                counts = counts.filter(pl.col("value") != "").sort(
+                    ["count", "value"], descending=[True, False]
+                )
+                frequent = counts["value"].head(MOST_CATEGORIES - 1).to_list()
+                self.places[column.tensor] = {value: i + 1 for i, value in enumerate(frequent)} | {"": 0}
+
+    def encode(self, tensors: Tensors) -> Table:
+        """The rows as a table."""
+        numbers: list[Array] = []
+        categories: list[Array] = []
+        for column in self.columns:
+            values = tensors[column.tensor]
+            match column.kind:
+                case "number":
+                    numbers.append(values)
+                case "date":
+                    numbers += date_parts(values)
+                case "category":
+                    text = pl.Series(values, dtype=pl.String)
+                    place = text.replace_strict(
+                        self.places[column.tensor], default=MOST_CATEGORIES, return_dtype=pl.Int32
+                    )
+                    categories.append(place.to_numpy())
+        rows = len(next(iter(tensors.values())))
+        return Table(
+            np.stack(numbers, axis=1) if numbers else np.zeros((rows, 0), dtype=np.float32),
+            np.stack(categories, axis=1) if categories else np.zeros((rows, 0), dtype=np.int32),
+        )
+
+
+def date_parts(seconds: Array) -> list[Array]:
+    """Month, day of the week, hour and the day since 1970 of dates, NaN where missing; four arrays [n]."""
+    known = seconds != MISSING_DATE
+    times = pl.from_epoch(pl.Series(np.where(known, seconds, 0)), time_unit="s")
+    parts = [times.dt.month(), times.dt.weekday(), times.dt.hour(), pl.Series(seconds // 86_400)]
+    return [np.where(known, part.to_numpy(), np.nan).astype(np.float32) for part in parts]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A baseline that has learnt: `predict` gives what the task's model gives, for a table."""
+
+    name: Name
+    predict: Callable[[Table], Array]
+    settings: Mapping[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a baseline learns from: training rows with labels as `encode_label` gives them, and tune rows."""
+
+    label: LabelSpec
+    train: Table
+    y: Array
+    tune: Table
+    tune_y: Array
+    seed: int = 0
+
+
+def fit(name: Name, lesson: Lesson) -> Fitted:
+    """Fits a baseline; gradient boosting stops early by the tune rows."""
+    started = time.monotonic()
+    fitter = {"trivial": _trivial, "linear": _linear, "gradient_boosting": _boosting}[name]
+    predict, settings = fitter(lesson)
+    return Fitted(name, predict, settings, time.monotonic() - started)
+
+
+Result = tuple[Callable[[Table], Array], Mapping[str, Any]]
+
+
+def _trivial(lesson: Lesson) -> Result:
+    label, y = lesson.label, lesson.y
+    if label.task == "multiclass":
+        answer: Any = np.bincount(y.astype(np.int64), minlength=len(label.classes)) / len(y)
+    else:
+        answer = float(np.mean(y, dtype=np.float64))
+    shape = (1, len(label.classes)) if label.task == "multiclass" else (1,)
+    row = np.asarray(answer, dtype=np.float32).reshape(shape)
+    return (lambda table: np.repeat(row, len(table.numbers), axis=0)), {}
+
+
+def _boosting(lesson: Lesson) -> Result:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    label, train, y, tune, tune_y = lesson.label, lesson.train, lesson.y, lesson.tune, lesson.tune_y
+
+    def joined(table: Table) -> Array:
+        return np.concatenate([table.numbers, table.categories.astype(np.float32)], axis=1)
+
+    is_category = [False] * train.numbers.shape[1] + [True] * train.categories.shape[1]
+    kind = HistGradientBoostingRegressor if label.task == "regression" else HistGradientBoostingClassifier
+    estimator = kind(**BOOSTING, categorical_features=is_category, random_state=lesson.seed)
+    has_all = label.task == "regression" or set(np.unique(tune_y)) <= set(np.unique(y))
+    if len(tune_y) and has_all:
+        estimator.fit(joined(train), y, X_val=joined(tune), y_val=tune_y)
+    else:
+        estimator.fit(joined(train), y)
+    settings = {**BOOSTING, "iterations": int(estimator.n_iter_)}
+    return (lambda table: _answers(estimator, label, joined(table))), settings
+
+
+def _linear(lesson: Lesson) -> Result:
+    from scipy import sparse
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    label, train, y = lesson.label, lesson.train, lesson.y
+
+    # A column without any finite value has no median; it is filled with 0 like the mean of the others.
+    has_value = np.isfinite(train.numbers).any(axis=0)
+    safe = np.where(has_value, train.numbers, 0)
+    median = np.nanmedian(safe, axis=0) if safe.shape[1] else np.zeros(0)
+    filled = np.where(np.isfinite(train.numbers), train.numbers, median).astype(np.float64)
+    mean, std = filled.mean(axis=0), filled.std(axis=0)
+    std[std == 0] = 1.0
+    sizes = [int(column.max(initial=0)) + 1 for column in train.categories.T]
+    offsets = np.cumsum([0, *sizes])
+
+    def matrix(table: Table) -> Any:
+        missing = ~np.isfinite(table.numbers)
+        scaled = np.clip((np.where(missing, median, table.numbers) - mean) / std, -10, 10)
+        rows, width = table.categories.shape
+        # A place that the training rows do not have gives an empty row: no column, no effect.
+        is_known = table.categories < np.array(sizes, dtype=np.int64)
+        columns = (table.categories + offsets[:-1])[is_known]
+        starts = np.concatenate([[0], np.cumsum(is_known.sum(axis=1))])
+        hot = sparse.csr_matrix((np.ones(len(columns)), columns, starts), shape=(rows, int(offsets[-1])))
+        block = sparse.csr_matrix(np.concatenate([scaled, missing], axis=1))
+        return sparse.hstack([block, hot], format="csr") if width else block
+
+    settings = RIDGE if label.task == "regression" else LOGISTIC
+    kind = Ridge if label.task == "regression" else LogisticRegression
+    estimator = kind(**settings)
+    estimator.fit(matrix(train), y)
+    return (lambda table: _answers(estimator, label, matrix(table))), settings
+
+
+def _answers(estimator: Any, label: LabelSpec, inputs: Any) -> Array:
+    if label.task == "regression":
+        return np.asarray(estimator.predict(inputs), dtype=np.float32)
+    found = np.asarray(estimator.predict_proba(inputs), dtype=np.float32)
+    classes = len(label.classes)
+    places = np.zeros((len(found), classes), dtype=np.float32)
+    places[:, estimator.classes_.astype(np.int64)] = found
+    return places[:, 1] if label.task == "binary" else places
