@@ -113,7 +113,7 @@ def _named(project: Project) -> Iterator[tuple[str, str]]:
             yield "crosses", column if part in get_args(DatePart) else name
     if (group := getattr(project.split, "group", None)) is not None:
         yield "split.group", group
-    for part in project.evaluate.slices:
-        yield "evaluate.slices", part.column
+    for wanted in project.evaluate.slices:
+        yield "evaluate.slices", wanted.column
     for name in project.evaluate.fairness:
         yield "evaluate.fairness", name

@@ -9,6 +9,7 @@ from lockgate.records import Check
 
 FEW_ROWS_PER_CATEGORY = 10
 MANY = 100
+ROUNDING = 1e-9
 
 
 def column_checks(profile: Profile, project: Project) -> Iterator[Check]:
@@ -72,16 +73,17 @@ def _numbers(where: str, column: NumberProfile, feature: Feature) -> Iterator[Ch
         rows=column.rows,
         advice="Mend the source (a division by zero?), or make them missing there.",
     )
-    for bound, limit, inside in (
-        (column.min, feature.min, feature.min is None or column.min >= feature.min),
-        (column.max, feature.max, feature.max is None or column.max <= feature.max),
+    # Sums of floats end a little beside where they should: that is no reason to stop a run.
+    rounding = ROUNDING * (column.max - column.min)
+    for end, bound, limit, beyond in (
+        ("smallest", column.min, feature.min, (feature.min or 0.0) - column.min),
+        ("largest", column.max, feature.max, column.max - (feature.max or 0.0)),
     ):
         if limit is not None and column.quantiles:
-            end = "smallest" if limit == feature.min else "largest"
             yield check(
                 "range",
                 where,
-                inside,
+                beyond <= rounding,
                 f"{where}: the {end} value is {bound:g}; the limit is {limit:g}.",
                 value=bound,
                 limit=limit,

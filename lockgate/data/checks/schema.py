@@ -44,7 +44,8 @@ ADVICE = (
 def schema_checks(found: Mapping[Split, Any], reviewed: bool, columns: int) -> Iterator[Check]:
     """One check for each anomaly; one that passed for each split without any.
 
-    Anomalies of `live` are warnings at most: no model is built from it.
+    Anomalies of `live`, from which no model is built, and against a schema that nobody has reviewed are
+    one level milder: warnings where they would be errors, notes where they would be warnings.
 
     Args:
         found: the `Anomalies` of each split.
@@ -64,9 +65,12 @@ def schema_checks(found: Mapping[Split, Any], reviewed: bool, columns: int) -> I
     )
     for split, anomalies in found.items():
         for name, info in sorted(anomalies.anomaly_info.items()):
+            kinds = {AnomalyInfo.Type.Name(reason.type) for reason in info.reason}
             for reason in info.reason:
+                if reason.type == AnomalyInfo.INVALID_FEATURE_SHAPE and len(kinds) > 1:
+                    continue  # it only says once more that values are missing
                 rule = RULES_BY_TYPE.get(AnomalyInfo.Type.Name(reason.type), "schema_other")
-                yield _failed(rule, name, split, reason)
+                yield _failed(rule, name, split, reason, softly=split == "live" or not reviewed)
         if anomalies.data_missing or anomalies.dataset_anomaly_info.reason:
             reasons = [r.description for r in anomalies.dataset_anomaly_info.reason]
             yield check(
@@ -78,8 +82,8 @@ def schema_checks(found: Mapping[Split, Any], reviewed: bool, columns: int) -> I
             )
 
 
-def _failed(rule: str, name: str, split: Split, reason: Any) -> Check:
+def _failed(rule: str, name: str, split: Split, reason: Any, softly: bool) -> Check:
     description = " ".join(reason.description.split()).rstrip(".") or reason.short_description.rstrip(".")
     failed = check(rule, f"{name} in {split}", False, f"{name} in {split}: {description}.", advice=ADVICE)
-    softened: Severity = "warning" if failed.severity == "error" and split == "live" else failed.severity
-    return failed.model_copy(update={"severity": softened})
+    softened: Severity = "warning" if failed.severity == "error" else "info"
+    return failed.model_copy(update={"severity": softened}) if softly else failed

@@ -14,6 +14,7 @@ from lockgate.records import Check
 
 BINS = 20
 SMALLEST_SHARE = 1e-12
+ROUNDING = 1e-9
 
 
 class Shift(NamedTuple):
@@ -110,9 +111,7 @@ def _of_categories(one: CategoryProfile, other: CategoryProfile, confidence: flo
 
 
 def _of_numbers(one: NumberProfile, other: NumberProfile, confidence: float) -> Shift:
-    edges = np.unique(
-        np.quantile(np.array([*one.quantiles, *other.quantiles] or [0.0]), np.arange(1, BINS) / BINS)
-    )
+    edges = _edges(np.array([*one.quantiles, *other.quantiles] or [0.0]))
     first, second = _shares(one, edges), _shares(other, edges)
     value = jensen_shannon(first, second)
     allowance = of_divergence(one.rows, other.rows, len(first), confidence)
@@ -120,6 +119,13 @@ def _of_numbers(one: NumberProfile, other: NumberProfile, confidence: float) -> 
     missing = [f"{c.missing / c.rows:.1%}" for c in (one, other)]
     where = f"The medians are {medians[0]} and {medians[1]}, missing {missing[0]} and {missing[1]}."
     return Shift(value, allowance, "Jensen-Shannon divergence", where)
+
+
+def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The ends of 20 ranges of equal share; of edges that differ by rounding only, the largest."""
+    edges = np.quantile(values, np.arange(1, BINS) / BINS, method="inverted_cdf")
+    apart = np.diff(edges, append=np.inf) > ROUNDING * np.ptp(values)
+    return edges[apart]
 
 
 def _shares(column: NumberProfile, edges: NDArray[np.float64]) -> NDArray[np.float64]:
