@@ -3,7 +3,6 @@
 import csv
 import gzip
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import IO
 
@@ -123,8 +122,7 @@ def batches(
     path: Path, null_values: tuple[str, ...], types: dict[str, pl.DataType], rows: int
 ) -> Iterator[pl.DataFrame]:
     """The rows of a checked file in pieces of `rows`, read as `types`."""
-    with closing(iter(_scan(path, null_values, types).collect_batches(chunk_size=rows))) as pieces:  # type: ignore[type-var]
-        yield from pieces
+    yield from _scan(path, null_values, types).collect_batches(chunk_size=rows)
 
 
 def _scan(path: Path, null_values: tuple[str, ...], types: dict[str, pl.DataType]) -> pl.LazyFrame:
