@@ -155,7 +155,10 @@ def _range(profile: NumberProfile) -> str:
         return "no finite value"
     if profile.is_integer and profile.max - profile.min <= 1:
         return f"mean {numbers.number(profile.mean)}"
-    low, middle, high = (numbers.number(profile.quantiles[k], 3) for k in (0, 500, 1000))
+    # What is left of a sum that should be zero is shown as zero.
+    noise = 1e-9 * (profile.max - profile.min)
+    ends = [0.0 if abs(profile.quantiles[k]) < noise else profile.quantiles[k] for k in (0, 500, 1000)]
+    low, middle, high = (numbers.number(value, 3) for value in ends)
     return f"{low} … {middle} … {high}"
 
 

@@ -27,7 +27,7 @@ def bars(
     label: str,
     outline: Sequence[float] = (),
     rest: float | None = None,
-    width: float = 132,
+    width: float = 122,
     height: float = 34,
 ) -> Markup:
     """A histogram, `top` the share that reaches the upper edge; `outline` is another one to compare with.

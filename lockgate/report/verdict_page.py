@@ -7,7 +7,7 @@ from lockgate.report.document import Section, render
 
 TITLES = {"data": "Data gate", "model": "Model gate", "serving": "Serving gate"}
 _RANK = {"error": 0, "warning": 1, "info": 2}
-_SHOWN = 25
+_ERRORS, _WARNINGS = 25, 10
 
 
 def sections(project_name: str, verdicts: Sequence[Verdict]) -> list[Section]:
@@ -16,15 +16,19 @@ def sections(project_name: str, verdicts: Sequence[Verdict]) -> list[Section]:
 
 
 def section(project_name: str, verdict: Verdict, *, group: str = "Verdicts") -> Section:
-    """What one gate decided: failed checks with their numbers and advice, passed ones folded."""
+    """What one gate decided: failed checks with their numbers and advice, passed ones folded.
+
+    Of many failures the first are in the open, the errors before the warnings; notes are folded.
+    """
     failed = sorted((c for c in verdict.checks if not c.passed), key=lambda c: _RANK[c.severity])
+    shown = [*verdict.errors[:_ERRORS], *verdict.warnings[:_WARNINGS]]
     body = render(
         "verdict.html",
         project=project_name,
         verdict=verdict,
         passed=[c for c in verdict.checks if c.passed],
-        failed=failed[:_SHOWN],
-        more=failed[_SHOWN:],
+        failed=shown,
+        more=[c for c in failed if c not in shown],
         notes=sum(c.severity == "info" for c in failed),
         tone=tone,
     )

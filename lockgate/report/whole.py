@@ -132,7 +132,7 @@ def outcome(found: Findings) -> tuple[str, str, str]:
     return (
         "warn",
         "Stopped",
-        f"The last step that was done is {last}; no gate is closed. Resume with lockgate run.",
+        f"The last step that was done is {last}; no gate is closed. Go on with lockgate run --resume.",
     )
 
 

@@ -4,21 +4,20 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from lockgate.data.profile import CategoryProfile, DateProfile, NumberProfile, Profile
+from lockgate.data.profile import Profile
 from lockgate.evaluation.record import Confusion, EvaluationRecord
 from lockgate.project import Data, Project
-from lockgate.records import Check, Verdict
-from lockgate.report import data_page, evaluation_page, pages, verdict_page
+from lockgate.report import evaluation_page, pages
 from lockgate.report.document import Section, document
 from lockgate.report.whole import Findings, gather, outcome, report, write_report
 from lockgate.run_folder import RunFolder
 from lockgate.workspace import Workspace
 from tests.unit.report_evaluations import binary
+from tests.unit.report_html import check
 from tests.unit.report_records import (
     HOSTILE,
     UNICODE,
@@ -33,44 +32,6 @@ from tests.unit.report_records import (
 from tests.unit.report_tasks import RECORDS
 
 PROJECT = Project(name="wine", task="binary", data=Data(source="wine.csv", label="cultivar"))
-
-
-class Outside(HTMLParser):
-    """Collects what a browser would fetch, the tags in use, and ids."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fetched: list[str] = []
-        self.ids: list[str] = []
-        self.anchors: list[str] = []
-        self.scripts = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {k: v or "" for k, v in attrs}
-        self.scripts += tag == "script"
-        self.ids += [found["id"]] if "id" in found else []
-        for name in ("src", "href", "xlink:href", "srcset", "poster", "data", "action"):
-            value = found.get(name, "")
-            if value.startswith("#"):
-                self.anchors.append(value[1:])
-            elif value and not value.startswith("data:"):
-                self.fetched.append(value)
-        for value in found.values():
-            self.fetched += [u for u in re.findall(r"url\(([^)]*)\)", value) if not u.startswith("#")]
-
-
-def check(html: str) -> None:
-    """A page fetches nothing, runs one script (the theme's), and its ids are unique and all there."""
-    page = Outside()
-    page.feed(html)
-    assert page.fetched == []
-    assert "@import" not in html
-    assert re.findall(r"url\((?!#)", html) == []
-    assert re.findall(r"https?://", html) == []
-    assert page.scripts == 1
-    assert len(page.ids) == len(set(page.ids))
-    assert set(page.anchors) <= set(page.ids)
-    assert "nan" not in re.sub(r"<[^>]*>", " ", html).lower().split()
 
 
 def whole() -> Findings:
@@ -210,95 +171,6 @@ def test_training_of_any_length(epochs: int) -> None:
     html = pages.training("wine", a_training(epochs, trials=epochs > 1, baselines=epochs > 1), a_spec())
     check(html)
     assert ("No epoch was finished" in html) == (epochs == 0)
-
-
-def test_a_column_with_nothing_in_it_and_a_split_without_rows() -> None:
-    empty = NumberProfile(
-        rows=9, missing=9, infinite=0, zeros=0, mean=0, std=0, min=0, max=0, quantiles=(), is_integer=False
-    )
-    nothing = empty.model_copy(update={"rows": 0, "missing": 0})
-    dates = DateProfile(rows=9, missing=9, distinct=0, min=None, max=None)
-    none = CategoryProfile(rows=0, missing=0, distinct=0, values=(), mean_length=0)
-    profile = Profile(
-        snapshot="a" * 64,
-        splits={
-            "train": {"x": empty, "when": dates, "kind": category(["a"])},
-            "tune": {"x": nothing, "when": dates.model_copy(update={"rows": 0, "missing": 0}), "kind": none},
-            "live": {},
-        },
-    )
-    html = pages.validation("wine", a_snapshot(profile), profile, a_verdict(), profile)
-    check(html)
-    assert "all missing" in html
-    assert "no rows" in html
-    nobody = Profile(snapshot="a" * 64, splits={})
-    assert "no split has a row" in data_page.sections(a_snapshot(nobody), nobody)[-1].body
-
-
-def test_a_column_that_changed_its_kind_or_is_new_or_gone() -> None:
-    before = Profile(
-        snapshot="b" * 64, splits={"train": {"x": category(["1", "2"]), "gone": category(["a"])}}
-    )
-    now = Profile(
-        snapshot="a" * 64, splits={"train": {"x": a_profile().splits["train"]["ash"], "new": category(["a"])}}
-    )
-    html = pages.validation("wine", a_snapshot(now), now, a_verdict(), before)
-    check(html)
-    assert "New columns: <code>new</code>" in html
-    assert "are gone: <code>gone</code>" in html
-
-
-def test_ten_thousand_categories_and_two_hundred_columns_stay_readable() -> None:
-    values = [f"value {k:05d}" for k in range(10_000)]
-    splits = {
-        s: {f"column {k}": category(values[k::7]) for k in range(200)} for s in ("train", "tune", "test")
-    }
-    profile = Profile(snapshot="a" * 64, splits=splits)
-    html = pages.validation("wine", a_snapshot(profile), profile, a_verdict(passed=1500))
-    check(html)
-    assert len(html.encode()) < 3_000_000
-    assert "160 more columns that change less" in html
-    assert html.count("value 09") < 700
-
-
-def test_columns_stand_in_the_order_of_their_change_the_label_first() -> None:
-    same, moved = category(["a"] * 9 + ["b"]), category(["b"] * 9 + ["a"])
-    profile = Profile(
-        snapshot="a" * 64,
-        splits={
-            "train": {"calm": same, "moved": same, "label": same},
-            "test": {"calm": same, "moved": moved, "label": same},
-        },
-    )
-    body = data_page.sections(a_snapshot(profile), profile, label="label")[-1].body
-    assert body.index(">label") < body.index(">moved") < body.index(">calm")
-
-
-def test_a_column_is_marked_with_each_rule_that_it_failed_in_any_split() -> None:
-    profile = a_profile()
-    checks = [
-        Check(rule=rule, subject=subject, severity="warning", passed=False, message="It moved.")
-        for rule, subject in (("skew", "ash in tune"), ("skew", "ash in test"), ("drift", "ash"))
-    ]
-    body = data_page.sections(a_snapshot(profile), profile, Verdict(gate="data", checks=tuple(checks)))[
-        -1
-    ].body
-    assert body.count(">skew</span>") == 1
-    assert body.count(">drift</span>") == 1
-
-
-def test_failed_checks_come_first_with_their_numbers_and_advice() -> None:
-    (section,) = verdict_page.sections("wine", [a_verdict(closed=True)])
-    body = section.body
-    assert body.index("ash alone tells the label.") < body.index("alcohol moved") < body.index("column 0: 1%")
-    assert body.index("<details>") < body.index("column 0: 1%")
-    for words in ("Closed", "3 of 5 checks passed, 1 error, 1 warning", "0.99", "Take ash out of features."):
-        assert words in body
-
-
-def test_a_gate_without_checks_is_open() -> None:
-    (section,) = verdict_page.sections("wine", [Verdict(gate="data", checks=())])
-    assert "nothing to check" in section.body
 
 
 def test_how_a_run_ended() -> None:
