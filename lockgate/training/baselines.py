@@ -45,6 +45,16 @@ class Table:
     numbers: Array
     categories: Array
 
+    def take(self, rows: Array) -> "Table":
+        """Some of the rows."""
+        return Table(self.numbers[rows], self.categories[rows])
+
+    def with_rows_of(self, other: "Table") -> "Table":
+        """These rows, then the other's."""
+        return Table(
+            np.concatenate([self.numbers, other.numbers]), np.concatenate([self.categories, other.categories])
+        )
+
 
 class Encoder:
     """Raw tensors to tables: dates become their parts, categories places by frequency.

@@ -5,7 +5,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -19,12 +19,13 @@ from lockgate.errors import TrainingError
 from lockgate.evaluation.metrics import measure
 from lockgate.evaluation.scored import Scored
 from lockgate.features.raw import encode
-from lockgate.features.spec import TransformSpec
-from lockgate.project import Project
+from lockgate.features.spec import LabelSpec, TransformSpec
+from lockgate.project import Project, RandomSplit
 from lockgate.records import Record, Split
 from lockgate.storage import explained
 from lockgate.training.baselines import TITLES, Encoder, Fitted, Lesson, Name, fit
-from lockgate.training.record import BaselineRecord
+from lockgate.training.folds import FILE, Places, cross_validate
+from lockgate.training.record import BaselineRecord, Folds
 from lockgate.workspace import Workspace
 
 
@@ -42,6 +43,7 @@ class Rivals(Record):
     """What the process leaves in `baselines.json`."""
 
     baselines: tuple[BaselineRecord, ...]
+    folds: tuple[Folds, ...] = ()
 
 
 def names_of(project: Project) -> tuple[Name, ...]:
@@ -65,11 +67,33 @@ def fit_all(job: RivalsJob) -> Rivals:
         answers = {split: fitted.predict(tables[split]) for split in ("tune", "test")}
         file = Path("baselines") / f"{name}.parquet"
         _write(Path(job.folder) / file, answers)
-        metric = measure(
-            job.project.metric, Scored(spec.label.task, labels["tune"], answers["tune"].astype(np.float64))
-        )
+        metric = _measured(job.project, lesson.label, labels["tune"], answers["tune"])
         records.append(_record(fitted, metric, file))
-    return Rivals(baselines=tuple(records))
+    return Rivals(baselines=tuple(records), folds=_folds(job, lesson))
+
+
+def _measured(project: Project, label: LabelSpec, y: Any, answers: Any) -> float:
+    return measure(project.metric, Scored(label.task, y, answers.astype(np.float64)))
+
+
+def _folds(job: RivalsJob, lesson: Lesson) -> tuple[Folds, ...]:
+    """Every baseline on the folds that the network is scored on."""
+    split = job.project.split
+    if not isinstance(split, RandomSplit) or split.folds < 2:
+        return ()
+    fold_of = np.load(Path(job.features) / FILE)
+    both = lesson.train.with_rows_of(lesson.tune)
+    y = np.concatenate([lesson.y, lesson.tune_y])
+
+    def scorer(name: Name) -> Callable[[Places, Places, Places], float]:
+        def score(train: Places, stop: Places, scored: Places) -> float:
+            part = Lesson(lesson.label, both.take(train), y[train], both.take(stop), y[stop])
+            answers = fit(name, part).predict(both.take(scored))
+            return _measured(job.project, lesson.label, y[scored], answers)
+
+        return score
+
+    return tuple(cross_validate(n, fold_of, split.folds, scorer(n)) for n in names_of(job.project))
 
 
 def raw_rows(job: RivalsJob, spec: TransformSpec, split: Split) -> tuple[Any, Any]:
@@ -117,7 +141,7 @@ class Fitting:
     def __init__(self, job: RivalsJob, process: "subprocess.Popen[str]") -> None:
         self.job, self.process = job, process
 
-    def result(self) -> tuple[BaselineRecord, ...]:
+    def result(self) -> Rivals:
         """Waits for the process and gives what it found.
 
         Raises:
@@ -129,7 +153,7 @@ class Fitting:
             raise TrainingError(
                 f"The baselines could not be fitted:\n{tail}", "", "Mend the data, run again."
             )
-        return Rivals.load(Path(self.job.folder) / "baselines.json").baselines
+        return Rivals.load(Path(self.job.folder) / "baselines.json")
 
 
 @contextmanager
