@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lockgate.cli.place import Place
+from lockgate.cli.view import shown_path
 
 
 def write_report(project: Path, workspace: Path | None, run_name: str | None) -> None:
@@ -16,4 +17,4 @@ def write_report(project: Path, workspace: Path | None, run_name: str | None) ->
     place = Place.find(project, workspace)
     run = place.last_run(run_name)
     write(place.project, run, place.workspace)
-    print(run.report)
+    print(shown_path(run.report))

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lockgate.cli.place import Place
 from lockgate.cli.summary import summary
-from lockgate.cli.view import Progress, print_failure, print_summary
+from lockgate.cli.view import Progress, print_failure, print_summary, shown_path, terminal
 from lockgate.progress import Event, read_events
 from lockgate.run_folder import STEPS, RunFolder
 from lockgate.storage import explained
@@ -27,7 +27,7 @@ def run_pipeline(project: Path, workspace: Path | None, from_step: str | None, r
     """
     from pipelines.runners import pipeline_arguments, run_locally
 
-    console = Console()
+    console = terminal()
     place = Place.find(project, workspace)
     with place.workspace.locked():
         arguments = pipeline_arguments(place.project, place.folder, place.workspace)
@@ -74,7 +74,7 @@ def _explain(console: Console, run: RunFolder, error: RuntimeError, events: list
         return 70
     last = failed[-1]
     print_failure(console, last.message, last.advice)
-    print_summary(console, "What there is", {"report": str(run.report), "log": str(run.log)})
+    print_summary(console, "What there is", {"report": shown_path(run.report), "log": shown_path(run.log)})
     return last.exit_code
 
 

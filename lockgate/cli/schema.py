@@ -4,6 +4,7 @@ import difflib
 from pathlib import Path
 
 from lockgate.cli.place import Place
+from lockgate.cli.view import shown_path
 from lockgate.errors import DataError
 from lockgate.storage import write_atomically
 
@@ -14,7 +15,9 @@ def accept_schema(project: Path, workspace: Path | None) -> None:
     Raises:
         DataError: no run has come as far as the data gate.
     """
+    from lockgate.data.profile import Profile
     from lockgate.data.schema import accepted
+    from lockgate.data.tfdv import Tfdv
 
     place = Place.find(project, workspace)
     folder = place.last_run().artifact("validate", "statistics")
@@ -26,10 +29,13 @@ def accept_schema(project: Path, workspace: Path | None) -> None:
         )
     target = place.folder / place.project.validation.schema_file
     before = target.read_text() if target.exists() else ""
-    after = accepted(folder)
+    after = accepted(Profile.load(folder / "profile.json"), before, Tfdv())
+    if after == before:
+        print(f"{shown_path(target)} fits already; nothing changed.")
+        return
     write_atomically(target, after.encode())
-    changes = list(
-        difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=1)
+    changes = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=1
     )
-    print("\n".join(changes) or "The schema fits already; nothing changed.")
-    print(f"\nWrote {target}. Review the change and commit it.")
+    print("\n".join(changes))
+    print(f"\nWrote {shown_path(target)}. Review the change and commit it.")

@@ -1,11 +1,9 @@
 """The short table at the end of a run."""
 
-from pathlib import Path
-
-from rich.console import RenderableType
 from rich.text import Text
 
 from lockgate.cli.place import Place
+from lockgate.cli.view import shown_path
 from lockgate.evaluation.record import EvaluationRecord
 from lockgate.records import Verdict
 from lockgate.run_folder import RunFolder
@@ -14,9 +12,9 @@ from lockgate.shipping.record import ModelCard
 GATES = (("data gate", "validate"), ("model gate", "evaluate"), ("serving gate", "check_serving"))
 
 
-def summary(place: Place, run: RunFolder) -> tuple[str, dict[str, RenderableType]]:
+def summary(place: Place, run: RunFolder) -> tuple[str, dict[str, str | Text]]:
     """A title and the table's rows: gates, metric against the others, threshold, artifacts."""
-    rows: dict[str, RenderableType] = {}
+    rows: dict[str, str | Text] = {}
     for name, step in GATES:
         if (path := run.artifact(step, "verdict")) is not None:
             rows[name] = gate_line(Verdict.load(path))
@@ -27,11 +25,11 @@ def summary(place: Place, run: RunFolder) -> tuple[str, dict[str, RenderableType
             rows["threshold"] = evaluation.threshold.sentence
     card = pushed_card(run)
     if card is not None:
-        rows["model"] = str(place.workspace.models / card.content)
-    rows["report"] = str(run.report)
+        rows["model"] = shown_path(place.workspace.models / card.content)
+    rows["report"] = shown_path(run.report)
     if card is None:
         return "Not pushed: the model was rejected", rows
-    rows["next"] = f"lockgate serve {_shown(place.folder)}"
+    rows["next"] = f"lockgate serve {shown_path(place.folder)}"
     return f"Pushed {card.name} {card.content[:8]}", rows
 
 
@@ -64,8 +62,3 @@ def pushed_card(run: RunFolder) -> ModelCard | None:
     """The card of the model that the run pushed, or None."""
     path = run.artifact("push", "card")
     return ModelCard.load(path) if path is not None else None
-
-
-def _shown(folder: Path) -> Path:
-    """The folder as a person would type it from here."""
-    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from rich.console import Console
+from rich.markup import escape
 
 from lockgate.cli.place import Place
-from lockgate.cli.view import Progress, print_failure, print_summary
+from lockgate.cli.view import Progress, print_failure, print_summary, shown_path, terminal
 from lockgate.errors import GateClosed
 from lockgate.records import Verdict
 from lockgate.run_folder import RunFolder
@@ -21,7 +21,7 @@ def validate_data(project: Path, workspace: Path | None) -> int:
     from lockgate.steps.validate import validate
     from pipelines.runners import logged, pipeline_arguments
 
-    console = Console()
+    console = terminal()
     place = Place.find(project, workspace)
     with place.workspace.locked():
         run = RunFolder(place.workspace.new_run())
@@ -34,7 +34,9 @@ def validate_data(project: Path, workspace: Path | None) -> int:
             collect(arguments["collect_settings"], root, snapshot=snapshot)
             validate(arguments["validate_settings"], root, snapshot=snapshot, **paths)
     verdict = Verdict.load(paths["verdict"])
-    print_summary(console, verdict.sentence(), {"page": str(paths["page"])})
-    for check in verdict.errors + verdict.warnings:
+    print_summary(console, verdict.sentence(), {"page": shown_path(paths["page"])})
+    for check in verdict.warnings:
+        console.print(f"[yellow]![/yellow] {escape(f'{check.rule}: {check.message}')}", highlight=False)
+    for check in verdict.errors:
         print_failure(console, f"{check.rule}: {check.message}", [check.advice])
     return 0 if verdict.is_open else GateClosed.exit_code

@@ -1,12 +1,13 @@
 """What the terminal shows while a run goes on, and when something went wrong."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
@@ -116,11 +117,21 @@ def print_failure(console: Console, message: str, advice: Sequence[str]) -> None
         console.print(Text("  " + part), highlight=False)
 
 
-def print_summary(console: Console, title: str, rows: Mapping[str, RenderableType]) -> None:
-    """A short table of two columns."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", min_width=14)
-    table.add_column(overflow="fold")
+def print_summary(console: Console, title: str, rows: Mapping[str, str | Text]) -> None:
+    """A short table of two columns; long lines are left to the terminal, so that paths can be copied."""
+    console.print(Text(f"\n {title}", style="bold"), highlight=False)
     for name, value in rows.items():
-        table.add_row(f" {name}", value)
-    console.print(Group(Text(f"\n {title}", style="bold"), table), highlight=False)
+        line = Text(f" {name:<14} ", style="dim")
+        shown = value if isinstance(value, Text) else Text(value)
+        indented = Text("\n" + " " * 16).join(shown.split("\n"))
+        console.print(line.append_text(Text("", style="not dim")).append_text(indented), soft_wrap=True)
+
+
+def shown_path(path: Path) -> str:
+    """A path as a person would type it from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def terminal() -> Console:
+    """The terminal as it is now, whatever standard output is redirected to later."""
+    return Console(file=sys.stdout, highlight=False)
