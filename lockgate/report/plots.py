@@ -122,10 +122,11 @@ def _mark(mark: Mark, across: dict[str, Any], up: dict[str, Any], axis: Axis) ->
             },
         ]
     value["y"] = mark.y
+    above = {**words, "align": "center", "dx": 0, "baseline": "bottom", "dy": -10}
     dot = {"type": "point", "filled": True, "size": 70, "color": TEXT, "opacity": 1}
     return [
         _layer([value], dot, across, up),
-        {"data": {"values": [value]}, "mark": {**words, "baseline": "bottom", "dy": -8},
+        {"data": {"values": [value]}, "mark": above,
          "encoding": {"x": across, "y": up, "text": text}},
     ]  # fmt: skip
 
