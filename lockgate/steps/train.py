@@ -45,16 +45,17 @@ def train(
         folder=str(training),
     )
     with fitting(rivals_job) as rivals:
-        from lockgate.training.executor import Board, execute
+        from lockgate.training.board import Board
+        from lockgate.training.executor import execute
         from lockgate.training.job import Job
 
         folder = run.workspace.checkpoints(run.key)
         job = Job(project=project, code=run.settings.code, features=str(features), folder=str(folder))
-        board = Board(training / "tensorboard")
+        board = Board(training / "tensorboard", project.metric)
         tell = teller(run, project)
 
         def progress(state: LoopState) -> None:
-            board.write(state, project.metric)
+            board.write(state)
             tell(state)
 
         trained = execute(job, progress)

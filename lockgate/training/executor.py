@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lockgate.training.checkpoint import Weights, load_weights
 from lockgate.training.distribute import LocalProcesses, stop_wishes
@@ -58,31 +57,3 @@ def _processes(job: Job, progress: Callable[[LoopState], None]) -> int:
     )
     processes.run()
     return processes.restarts
-
-
-class Board:
-    """Writes TensorBoard logs, an epoch at a time; after a resume the earlier epochs are written again."""
-
-    def __init__(self, folder: Path) -> None:
-        import tensorflow as tf
-
-        self._summary: Any = tf.summary
-        self._writers = {
-            name: tf.summary.create_file_writer(str(folder / name)) for name in ("train", "tune")
-        }
-        self._written = 0
-
-    def write(self, state: LoopState, metric: str) -> None:
-        """Writes the epochs that were not written yet."""
-        for epoch in state.history[self._written :]:
-            with self._writers["train"].as_default(step=epoch.step):
-                self._summary.scalar("loss", epoch.loss)
-                self._summary.scalar(metric, epoch.train_metric)
-                self._summary.scalar("learning rate", epoch.learning_rate)
-                self._summary.scalar("rows per second", epoch.rows_per_second)
-            with self._writers["tune"].as_default(step=epoch.step):
-                self._summary.scalar("loss", epoch.tune_loss)
-                self._summary.scalar(metric, epoch.metric)
-            self._written += 1
-        for writer in self._writers.values():
-            writer.flush()
