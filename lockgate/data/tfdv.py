@@ -17,7 +17,7 @@ LARGEST_DOMAIN = 100
 
 
 class Tfdv:
-    """Requests to TFDV; they are gathered and answered all at once by `run`.
+    """Questions to TFDV; each call is one process.
 
     Args:
         python: the Python that has TFDV, by default the one that `python_with_tfdv` finds.
@@ -32,14 +32,14 @@ class Tfdv:
         """The schema that TFDV infers from one dataset's statistics."""
         from tensorflow_metadata.proto.v0 import schema_pb2
 
-        (answer,) = self._run([{"do": "infer", "dataset": dataset}])
+        (answer,) = self.ask([{"do": "infer", "dataset": dataset}])
         return schema_pb2.Schema.FromString(answer)
 
     def update(self, schema: Any, dataset: Any) -> Any:
         """The schema, widened as far as needed to allow the dataset."""
         from tensorflow_metadata.proto.v0 import schema_pb2
 
-        (answer,) = self._run([{"do": "update", "dataset": dataset, "schema": schema}])
+        (answer,) = self.ask([{"do": "update", "dataset": dataset, "schema": schema}])
         return schema_pb2.Schema.FromString(answer)
 
     def validate(self, schema: Any, datasets: list[Any]) -> list[Any]:
@@ -47,9 +47,14 @@ class Tfdv:
         from tensorflow_metadata.proto.v0 import anomalies_pb2
 
         requests = [{"do": "validate", "dataset": dataset, "schema": schema} for dataset in datasets]
-        return [anomalies_pb2.Anomalies.FromString(answer) for answer in self._run(requests)]
+        return [anomalies_pb2.Anomalies.FromString(answer) for answer in self.ask(requests)]
 
-    def _run(self, requests: list[dict[str, Any]]) -> list[bytes]:
+    def ask(self, requests: list[dict[str, Any]]) -> list[bytes]:
+        """The answers to requests as `tfdv_worker` describes them, with protos in place of paths.
+
+        Raises:
+            LockgateError: TFDV failed.
+        """
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             told = [self._written(folder, i, request) for i, request in enumerate(requests)]

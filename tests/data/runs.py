@@ -1,7 +1,5 @@
 """Small data sets and the way through collect and validate, for the tests of the data half."""
 
-import os
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,22 +109,3 @@ def profiled(folder: Path, frame: pl.DataFrame, **more: Any) -> tuple[Profile, P
 def failed(checks: list[Check], *rules: str) -> list[Check]:
     """The failed checks, of the named rules or of all."""
     return [c for c in checks if not c.passed and (not rules or c.rule in rules)]
-
-
-def as_user(action: Callable[[], None]) -> int:
-    """Runs an action in a child process without root's rights; returns its exit status (0: no exception)."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            if os.getuid() == 0:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-            action()
-            status = 0
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", flush=True)
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
