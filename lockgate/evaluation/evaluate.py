@@ -33,6 +33,7 @@ from lockgate.evaluation.threshold import choose, decide
 from lockgate.project import Project
 
 REPEATS = 3
+SEED = 7
 GROUP_RANGES = 4
 MOST_GROUPS = 20
 
@@ -105,9 +106,9 @@ def evaluate(project: Project, material: Material, tell: Callable[[str], None] =
         threshold = decide(tune_of["network"], models["network"], settings.costs, material.classes[1])
         models = {n: m.at(_threshold(n, tune_of[n], threshold, project)) for n, m in models.items()}
     network = models["network"]
-    seed, how = project.train.seed, (rules.confidence, settings.bootstrap)
+    how = (rules.confidence, settings.bootstrap, SEED)
     tell("metrics with confidence intervals")
-    found = dict(zip(models, scores(list(models.values()), *how, seed), strict=True))
+    found = dict(zip(models, scores(list(models.values()), *how), strict=True))
     roles: dict[str, Role] = {p.name: p.role for p in (material.network, *material.others)}
     tell("comparisons, slices and groups")
     parts, notes = slice_parts(test_frame, material.train, settings.slices)
@@ -135,7 +136,7 @@ def evaluate(project: Project, material: Material, tell: Callable[[str], None] =
         confusion=_confusion(network, material.classes),
         per_class=_per_class(network, material.classes),
         threshold=threshold,
-        slices=score_slices(parts, network, project.metric, *how, seed),
+        slices=score_slices(parts, network, project.metric, *how),
         fairness=groups,
         mistakes=mistakes(
             test_frame, network, project.data.keys, material.inputs, material.classes, settings.mistakes
@@ -189,7 +190,7 @@ def _comparisons(
             role=roles[name],
             confidence=project.evaluate.rules.confidence,
             resamples=project.evaluate.bootstrap,
-            seed=project.train.seed,
+            seed=SEED,
         )
         for name, theirs in models.items()
         if name != "network"
@@ -216,7 +217,7 @@ def _groups(
         many = test[column].dtype.is_numeric() and train[column].n_unique() > MOST_GROUPS
         edges = edges_of(train[column], GROUP_RANGES, "evaluate.fairness") if many else None
         parts, note = parts_of(test[column], 0, edges)
-        how = (rules.confidence, project.evaluate.bootstrap, project.train.seed)
+        how = (rules.confidence, project.evaluate.bootstrap, SEED)
         found.append(fairness(column, parts, network, project.metric, *how))
         notes += [note] if note else []
     return tuple(found), tuple(notes)
@@ -269,5 +270,5 @@ def _importance(project: Project, material: Material, network: Scored, kept: NDA
         threshold=network.threshold,
         rows=project.evaluate.importance_rows,
         repeats=REPEATS,
-        seed=project.train.seed,
+        seed=SEED,
     )

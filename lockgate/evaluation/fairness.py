@@ -91,7 +91,7 @@ def _group(part: Part, rates: dict[str, Rate], metric: str) -> GroupRate:
     values = {name: rate.value for name, rate in rates.items() if name != metric}
     if metric == "accuracy" and metric in rates:
         values["accuracy"] = rates[metric].value
-    note = "" if rows >= MIN_ROWS else f"{rows:,} rows are too few to judge; at least {MIN_ROWS} are needed."
+    note = "" if rows >= MIN_ROWS else f"{rows:,} rows are too few to judge; at least {MIN_ROWS} are needed"
     score = rates[metric].value if metric in rates else None
     return GroupRate(value=part.value, rows=rows, score=score, note=note, **values)
 

@@ -218,7 +218,7 @@ def _slices(record: EvaluationRecord, rules: ModelRules) -> Iterator[Check]:
                 passed=False,
                 limit=limit,
                 rows=part.rows,
-                message=f"{part.column} = {part.value} is not judged: {part.note}",
+                message=f"{part.column} = {part.value} is not judged: {part.note}.",
                 advice="Collect more rows of it, or lower min_rows of that slice.",
             )
             continue

@@ -157,12 +157,12 @@ def _score(part: Part, scored: Scored, metric: str, overall: float, how: tuple[A
     base = SliceScore(column=part.column, value=part.value, rows=rows, min_rows=part.min_rows, metric=metric)
     if rows < part.min_rows:
         return base.model_copy(
-            update={"note": f"{rows:,} rows are too few to judge; at least {part.min_rows:,} are needed."}
+            update={"note": f"{rows:,} rows are too few to judge; at least {part.min_rows:,} are needed"}
         )
     inside = scored.take(part.rows)
     value = measure(metric, inside)
     if np.isnan(value):
-        return base.model_copy(update={"note": f"{metric} is not defined on these rows."})
+        return base.model_copy(update={"note": f"{metric} is not defined on these rows"})
     ends = interval(metric, inside, *how)
     low, high = ends or (None, None)
     best = None if ends is None else max(ends, key=lambda end: gain(metric, end, overall))

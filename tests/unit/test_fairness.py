@@ -44,7 +44,7 @@ def test_small_groups_are_not_judged():
     scored = Scored("binary", rng.integers(0, 2, 120), rng.random(120))
     found = _found(scored, ["a"] * 100 + ["b"] * 20, "roc_auc")
     assert found.groups[1].selection is None
-    assert found.groups[1].note == "20 rows are too few to judge; at least 30 are needed."
+    assert found.groups[1].note == "20 rows are too few to judge; at least 30 are needed"
     assert found.gaps == ()
 
 
