@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from lockgate.features.raw import MISSING_DATE, RawColumn
-from lockgate.features.spec import LabelSpec
+from lockgate.features.raw import MISSING_DATE
+from lockgate.features.spec import CategorySpec, DateSpec, LabelSpec, NumberSpec, TransformSpec
+from lockgate.project import DatePart
 
 Name = Literal["trivial", "linear", "gradient_boosting"]
 Array = npt.NDArray[Any]
@@ -27,10 +28,10 @@ TITLES: Mapping[Name, str] = {
 MOST_CATEGORIES = 254
 BOOSTING: Mapping[str, Any] = {
     "learning_rate": 0.1,
-    "max_iter": 200,
-    "max_leaf_nodes": 31,
-    "min_samples_leaf": 20,
-    "l2_regularization": 1.0,
+    "max_iter": 300,
+    "max_leaf_nodes": 63,
+    "l2_regularization": 10.0,
+    "max_features": 0.3,
     "early_stopping": True,
     "n_iter_no_change": 10,
 }
@@ -57,40 +58,35 @@ class Table:
 
 
 class Encoder:
-    """Raw tensors to tables: dates become their parts, categories places by frequency.
+    """Raw tensors to tables, with the parts of dates and the vocabularies that the network is given.
 
-    Place 0 is missing; the 253 most frequent values of the training rows have places of their own, all
-    others share the last one.
+    Place 0 of a category is missing; the 253 most frequent values of its vocabulary have places of their
+    own, all others share the last one. Gradient boosting takes no more than 255 places.
     """
 
-    def __init__(self, columns: Sequence[RawColumn], train: Tensors) -> None:
-        self.columns = columns
-        self.places: dict[str, dict[str, int]] = {}
-        for column in columns:
-            if column.kind == "category":
-                counts = pl.Series("value", train[column.tensor], dtype=pl.String).value_counts()
-                counts = counts.filter(pl.col("value") != "").sort(
-                    ["count", "value"], descending=[True, False]
-                )
-                frequent = counts["value"].head(MOST_CATEGORIES - 1).to_list()
-                self.places[column.tensor] = {value: i + 1 for i, value in enumerate(frequent)} | {"": 0}
+    def __init__(self, spec: TransformSpec) -> None:
+        self.spec = spec
+        self.places = {
+            f.name: {value: i + 1 for i, value in enumerate(f.vocabulary[: MOST_CATEGORIES - 1])} | {"": 0}
+            for f in spec.features
+            if isinstance(f, CategorySpec)
+        }
 
     def encode(self, tensors: Tensors) -> Table:
         """The rows as a table."""
         numbers: list[Array] = []
         categories: list[Array] = []
-        for column in self.columns:
-            values = tensors[column.tensor]
-            match column.kind:
-                case "number":
+        for feature in self.spec.features:
+            values = tensors[self.spec.column(feature.name).tensor]
+            match feature:
+                case NumberSpec():
                     numbers.append(values)
-                case "date":
-                    numbers += date_parts(values)
-                case "category":
+                case DateSpec():
+                    numbers += date_parts(values, feature.parts)
+                case CategorySpec():
                     text = pl.Series(values, dtype=pl.String)
-                    place = text.replace_strict(
-                        self.places[column.tensor], default=MOST_CATEGORIES, return_dtype=pl.Int32
-                    )
+                    places = self.places[feature.name]
+                    place = text.replace_strict(places, default=MOST_CATEGORIES, return_dtype=pl.Int32)
                     categories.append(place.to_numpy())
         rows = len(next(iter(tensors.values())))
         return Table(
@@ -99,12 +95,19 @@ class Encoder:
         )
 
 
-def date_parts(seconds: Array) -> list[Array]:
-    """Month, day of the week, hour and the day since 1970 of dates, NaN where missing; four arrays [n]."""
+def date_parts(seconds: Array, parts: Sequence[DatePart]) -> list[Array]:
+    """The parts of dates as numbers, NaN where missing; one array [n] a part."""
     known = seconds != MISSING_DATE
-    times = pl.from_epoch(pl.Series(np.where(known, seconds, 0)), time_unit="s")
-    parts = [times.dt.month(), times.dt.weekday(), times.dt.hour(), pl.Series(seconds // 86_400)]
-    return [np.where(known, part.to_numpy(), np.nan).astype(np.float32) for part in parts]
+    times = pl.from_epoch(pl.Series(np.where(known, seconds, 0)), time_unit="s").dt
+    takers: Mapping[DatePart, Callable[[], pl.Series]] = {
+        "month": times.month,
+        "day_of_year": times.ordinal_day,
+        "day": times.day,
+        "weekday": times.weekday,
+        "hour": times.hour,
+        "minute": times.minute,
+    }
+    return [np.where(known, takers[part]().to_numpy(), np.nan).astype(np.float32) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -161,13 +164,15 @@ def _boosting(lesson: Lesson) -> Result:
 
     is_category = [False] * train.numbers.shape[1] + [True] * train.categories.shape[1]
     kind = HistGradientBoostingRegressor if label.task == "regression" else HistGradientBoostingClassifier
-    estimator = kind(**BOOSTING, categorical_features=is_category, random_state=lesson.seed)
+    # Few rows in a leaf fit noise where there are many rows, and nothing where there are few.
+    given = {**BOOSTING, "min_samples_leaf": int(np.clip(len(y) // 2000, 20, 100))}
+    estimator = kind(**given, categorical_features=is_category, random_state=lesson.seed)
     has_all = label.task == "regression" or set(np.unique(tune_y)) <= set(np.unique(y))
     if len(tune_y) and has_all:
         estimator.fit(joined(train), y, X_val=joined(tune), y_val=tune_y)
     else:
         estimator.fit(joined(train), y)
-    settings = {**BOOSTING, "iterations": int(estimator.n_iter_)}
+    settings = {**given, "iterations": int(estimator.n_iter_)}
     return (lambda table: _answers(estimator, label, joined(table))), settings
 
 

@@ -58,7 +58,7 @@ def fit_all(job: RivalsJob) -> Rivals:
     tensors, labels = {}, {}
     for split in ("train", "tune", "test"):
         tensors[split], labels[split] = raw_rows(job, spec, split)
-    encoder = Encoder(spec.columns, tensors["train"])
+    encoder = Encoder(spec)
     tables = {split: encoder.encode(found) for split, found in tensors.items()}
     lesson = Lesson(spec.label, tables["train"], labels["train"], tables["tune"], labels["tune"])
     records = []
