@@ -43,28 +43,28 @@ class Vocabulary(NamedTuple):
 NO_SAMPLE = pl.DataFrame(schema={TEXT: pl.String, COUNT: pl.Int64, HASH: pl.UInt64})
 
 
-def from_counts(counts: pl.DataFrame, capacity: int = CAPACITY) -> Vocabulary:
+def from_counts(counts: pl.DataFrame) -> Vocabulary:
     """The vocabulary of distinct texts (first column) with their counts (second column), in any order."""
     named = counts.rename(dict(zip(counts.columns, (TEXT, COUNT), strict=True)))
-    return _bounded(named.cast({COUNT: pl.Int64}), 0, NO_SAMPLE, capacity)
+    return _bounded(named.cast({COUNT: pl.Int64}), 0, NO_SAMPLE)
 
 
-def merged(one: Vocabulary, other: Vocabulary, capacity: int = CAPACITY) -> Vocabulary:
+def merged(one: Vocabulary, other: Vocabulary) -> Vocabulary:
     """The vocabulary of both together; the errors add up."""
     sample = NO_SAMPLE
     if not (one.sample.is_empty() and other.sample.is_empty()):
         sample = _smallest(pl.concat([_sampled(one), _sampled(other)]))
     values = pl.concat([one.values, other.values]).group_by(TEXT).agg(pl.col(COUNT).sum())
-    return _bounded(values, one.error + other.error, sample, capacity)
+    return _bounded(values, one.error + other.error, sample)
 
 
-def _bounded(values: pl.DataFrame, error: int, sample: pl.DataFrame, capacity: int) -> Vocabulary:
-    if values.height <= capacity:
+def _bounded(values: pl.DataFrame, error: int, sample: pl.DataFrame) -> Vocabulary:
+    if values.height <= CAPACITY:
         return Vocabulary(values.sort(COUNT, TEXT, descending=[True, False]), error, sample)
     if sample.is_empty():
         sample = _smallest(_hashed(values))
     ordered = values.sort(COUNT, TEXT, descending=[True, False])
-    return Vocabulary(ordered[:capacity], error + int(ordered.get_column(COUNT)[capacity]), sample)
+    return Vocabulary(ordered[:CAPACITY], error + int(ordered.get_column(COUNT)[CAPACITY]), sample)
 
 
 def _sampled(part: Vocabulary) -> pl.DataFrame:

@@ -101,6 +101,8 @@ def test_compiled_part_alone_answers_as_the_public_api(tmp_path: Path) -> None:
     learnt = numbers(tmp_path, mixed(1000))
     train, test = dataset(learnt, "train"), dataset(learnt, "test")
     inferred = Tfdv().infer(train)
+    del inferred.feature[0]
+    inferred.string_domain[0].value.remove("red")
     questions = [
         {"do": "infer", "dataset": train},
         {"do": "update", "dataset": test, "schema": inferred},
@@ -109,7 +111,7 @@ def test_compiled_part_alone_answers_as_the_public_api(tmp_path: Path) -> None:
     compiled, public = (Tfdv(public_api=flag).ask(questions) for flag in (False, True))
     for kind, one, two in zip((Schema, Schema, Anomalies), compiled, public, strict=True):
         assert kind.FromString(one) == kind.FromString(two)
-    assert Anomalies.FromString(compiled[2]).anomaly_info
+    assert len(Anomalies.FromString(compiled[2]).anomaly_info) >= 2
 
 
 def judged(tmp_path: Path, reviewed: pl.DataFrame, later: pl.DataFrame) -> list[Check]:
