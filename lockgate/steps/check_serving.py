@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lockgate.data.snapshot import load, read
 from lockgate.evaluation.record import EvaluationRecord
+from lockgate.features.raw import encode
 from lockgate.shipping.card import example
 from lockgate.shipping.folder import ServingSpec, stage
 from lockgate.shipping.gate import judge
@@ -33,7 +34,8 @@ def check_serving(
     def training_path() -> TrainingPath:
         from lockgate.training.predict import training_path as rebuilt
 
-        return rebuilt(model)
+        predict = rebuilt(model)
+        return lambda frame: predict(encode(frame, spec.inputs))
 
     with explained(run.workspace.root):
         run.workspace.root.mkdir(parents=True, exist_ok=True)
