@@ -119,9 +119,10 @@ def _sentence(
 
 
 def _amount(value: float, unit: str) -> str:
-    """A cost in the user's unit; "1 minute" where the unit is "minutes"."""
-    single = value == 1 and len(unit) > 3 and unit.endswith("s") and not unit.endswith("ss")
-    return f"{number(value)} {unit[:-1] if single else unit}"
+    """A cost in the user's unit; "1 minute of waiting" where the unit is "minutes of waiting"."""
+    first, space, rest = unit.partition(" ")
+    single = value == 1 and len(first) > 3 and first.endswith("s") and not first.endswith("ss")
+    return f"{number(value)} {first[:-1] if single else first}{space}{rest}"
 
 
 def _points(scored: Scored, costs: Costs) -> tuple[CostPoint, ...]:
