@@ -6,7 +6,6 @@ from pathlib import Path
 from lockgate.data.snapshot import load, read
 from lockgate.evaluation.record import EvaluationRecord
 from lockgate.features.raw import encode
-from lockgate.features.raw import encode
 from lockgate.shipping.card import example
 from lockgate.shipping.folder import ServingSpec, stage
 from lockgate.shipping.gate import judge
