@@ -20,6 +20,8 @@ from lockgate.training.state import LoopState
 if TYPE_CHECKING:
     from lockgate.training.executor import Trained
 
+TELL_SECONDS = 2.0
+
 
 @step
 def train(
@@ -73,12 +75,14 @@ def train(
 
 
 def teller(run: Run, project: Project) -> Callable[[LoopState], None]:
-    """Reports every epoch once, as it ends."""
-    told: set[int] = set()
+    """Reports epochs as they end, each once, and no more than one in two seconds but for the last."""
+    told = {"epoch": 0, "at": 0.0}
 
     def tell(state: LoopState) -> None:
-        if state.history and (last := state.history[-1]).epoch not in told:
-            told.add(last.epoch)
+        if not state.history or (last := state.history[-1]).epoch == told["epoch"]:
+            return
+        if state.is_done or state.total_seconds - told["at"] >= TELL_SECONDS:
+            told.update(epoch=last.epoch, at=state.total_seconds)
             run.tell(
                 f"epoch {last.epoch} of {project.train.epochs}: loss {last.loss:.4f}, "
                 f"{project.metric} on tune {last.metric:.4f}, {last.rows_per_second:,.0f} rows/s"

@@ -41,8 +41,8 @@ class Keeper:
         self.folder, self.is_chief = folder, is_chief
         self._checkpoint = tf.train.Checkpoint(network=network, optimizer=optimizer)
 
-    def save(self, state: LoopState, average: Weights | None) -> None:
-        """Saves the present step.
+    def save(self, state: LoopState, average: Weights | None, best: Weights | None) -> None:
+        """Saves the present step; `best` are the weights of a new best epoch since the last time.
 
         The position is written first and the pointer to the newest checkpoint last, so a process that is
         killed in between leaves the checkpoint before.
@@ -56,6 +56,8 @@ class Keeper:
             return
         with explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+            if best is not None:
+                save_weights(self.folder / "best.npz", best)
             state.save(self.folder / f"state-{state.step}.json")
             if average is not None:
                 save_weights(self.folder / f"average-{state.step}.npz", average)
@@ -76,13 +78,6 @@ class Keeper:
         average = self.folder / f"average-{step}.npz"
         state = LoopState.load(self.folder / f"state-{step}.json")
         return state, load_weights(average) if average.exists() else None
-
-    def keep_best(self, weights: Weights) -> None:
-        """Keeps the weights of the best epoch so far."""
-        if self.is_chief:
-            with explained(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                save_weights(self.folder / "best.npz", weights)
 
     def best(self) -> Weights | None:
         """The weights of the best epoch, or None before the first."""

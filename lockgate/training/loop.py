@@ -79,6 +79,8 @@ class Loop:
     state: LoopState = field(default_factory=LoopState)
     average: Weights | None = None
     best: Weights | None = None
+    _new_best: Weights | None = None
+    _saved_at: int = 0
 
     def run(self) -> LoopState:
         """Trains to the end and leaves the best epoch's weights in `best`.
@@ -92,7 +94,8 @@ class Loop:
         while not self.state.is_done:
             self._epoch()
             self._close_epoch()
-            self.save()
+            if self.state.is_done or self.state.step - self._saved_at >= self.settings.checkpoint_steps:
+                self.save()
             self.watch.progress(self.state)
         if self.keeper is not None and (best := self.keeper.best()) is not None:
             self.best = best
@@ -100,14 +103,17 @@ class Loop:
 
     def save(self) -> None:
         """Saves the present step."""
+        self._saved_at = self.state.step
         if self.keeper is not None:
-            self.keeper.save(self.state, self.average)
+            self.keeper.save(self.state, self.average, self._new_best)
+            self._new_best = None
 
     def _resume(self) -> None:
         found = self.keeper.restore() if self.keeper is not None else None
         if found is not None:
             state, self.average = found
             self.state = state.model_copy(update={"resumed_at": (*state.resumed_at, state.step)})
+            self._saved_at = state.step
         elif self.settings.ema:
             self.average = self._weights()
 
@@ -172,9 +178,7 @@ class Loop:
         )
         is_best = is_better(self.metric, judged.metric, state.best_metric)
         if is_best:
-            self.best = [w.copy() for w in weights]
-            if self.keeper is not None:
-                self.keeper.keep_best(self.best)
+            self.best = self._new_best = [w.copy() for w in weights]
         waited = 0 if is_best else state.waited + 1
         is_out = 0 < self.settings.patience <= waited
         self.state = state.model_copy(

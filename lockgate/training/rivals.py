@@ -3,6 +3,7 @@
 `python -m lockgate.training.rivals job.json`
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -162,11 +163,15 @@ def fitting(job: RivalsJob) -> Iterator[Fitting]:
     Path(job.folder).mkdir(parents=True, exist_ok=True)
     file = Path(job.folder) / "baselines-job.json"
     job.save(file)
+    # Half of the cores, and no spinning: the network is being trained at the same time.
+    threads = str(max(1, (os.cpu_count() or 1) // 2))
+    calm = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "OMP_WAIT_POLICY": "passive"}
     process = subprocess.Popen(
         [sys.executable, "-m", "lockgate.training.rivals", str(file)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env=os.environ | calm,
         start_new_session=True,
     )
     try:
