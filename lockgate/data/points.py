@@ -36,8 +36,9 @@ def from_sorted(values: Numbers) -> Points:
     """The points of finite values in ascending order."""
     if not len(values):
         return EMPTY
-    starts = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
-    if len(starts) <= CAPACITY:
+    changes = values[1:] != values[:-1]
+    if np.count_nonzero(changes) < CAPACITY:
+        starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
         weights = np.diff(starts, append=len(values)).astype(np.float64)
         return Points(values[starts].astype(np.float64), weights)
     middles = ((np.arange(CAPACITY) + 0.5) * (len(values) / CAPACITY)).astype(np.int64)

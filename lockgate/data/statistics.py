@@ -17,7 +17,15 @@ from lockgate.data import vocabulary as words
 from lockgate.data.columns import Kind, kind_of
 from lockgate.data.profile import CategoryProfile, ColumnProfile, DateProfile, NumberProfile, Profile
 from lockgate.data.snapshot import schema_of
-from lockgate.data.summary import Accumulator, CategorySummary, DateSummary, NumberSummary, Summary, summarise
+from lockgate.data.summary import (
+    Accumulator,
+    CategorySummary,
+    DateSummary,
+    NumberSummary,
+    Summary,
+    summarise,
+    summarise_counts,
+)
 from lockgate.project import Feature, Project
 from lockgate.records import Partition, Snapshot, Split, digest_of
 from lockgate.workspace import Workspace
@@ -65,8 +73,15 @@ def profile(
 
 
 def summarise_file(path: Path, kinds: Mapping[str, Kind], rows: int) -> Iterator[tuple[str, Summary]]:
-    """The summary of each column of a Parquet file of `rows` rows, read a few columns at a time."""
-    names = list(kinds)
+    """The summary of each column of a Parquet file of `rows` rows, a few columns at a time, in any order."""
+    types = pl.read_parquet_schema(path)
+    # Counted as it is read, text need not be held: a third of the time.
+    texts = [name for name, kind in kinds.items() if kind == "category" and types[name] == pl.String]
+    for name in texts:
+        groups = pl.scan_parquet(path, glob=False).group_by(pl.col(name).alias(words.TEXT))
+        counted = groups.agg(pl.len().cast(pl.Int64).alias(words.COUNT)).collect(engine="streaming")
+        yield name, summarise_counts(counted)
+    names = [name for name in kinds if name not in texts]
     width = max(1, CELLS // max(rows, 1))
     for start in range(0, len(names), width):
         some = names[start : start + width]
@@ -99,7 +114,8 @@ def _summaries(
     kept = workspace.statistics / "partitions" / f"{partition.content[:16]}-{key}.parquet"
     if kept.exists():
         return summary_file.load(kept)
-    summaries = dict(summarise_file(workspace.root / partition.path, kinds, partition.rows))
+    found = dict(summarise_file(workspace.root / partition.path, kinds, partition.rows))
+    summaries = {name: found[name] for name in kinds}
     summary_file.save(kept, summaries)
     return summaries
 

@@ -15,6 +15,7 @@ from lockgate.data.points import Points
 from lockgate.data.vocabulary import Vocabulary
 
 COUNTED_RANGE = 1 << 21
+CACHED = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def summarise(series: pl.Series, kind: Kind) -> Summary:
         case "number":
             return _number(series)
         case "category":
-            return _category(series)
+            return summarise_counts(_counted(series))
         case "date":
             return _date(series)
 
@@ -78,7 +79,8 @@ def _number(series: pl.Series) -> NumberSummary:
         series = series.cast(pl.UInt8)
     if series.dtype.is_integer():
         return _integers(series)
-    ordered = np.sort(series.to_numpy())
+    ordered = np.array(series.to_numpy())
+    ordered.sort()
     present = int(np.searchsorted(ordered, np.nan))
     first = int(np.searchsorted(ordered, -np.inf, side="right"))
     last = int(np.searchsorted(ordered[:present], np.inf, side="left"))
@@ -117,8 +119,7 @@ def _numbers(
         count = len(ordered)
         zeros = int(np.searchsorted(ordered, 0, "right") - np.searchsorted(ordered, 0, "left"))
         mean = float(ordered.mean(dtype=np.float64)) if count else 0.0
-        apart = ordered - mean if ordered.dtype == np.float64 else ordered.astype(np.float64) - mean
-        m2 = float(apart @ apart)
+        m2 = _squares(ordered, mean)
         low, high = (float(ordered[0]), float(ordered[-1])) if count else (0.0, 0.0)
     else:
         assert counted is not None
@@ -132,18 +133,22 @@ def _numbers(
     return NumberSummary(rows, missing, infinite, zeros, mean, m2, low, high, is_integer, points)
 
 
-def _category(series: pl.Series) -> CategorySummary:
-    counted = _counted(series)
-    if series.dtype != pl.String:
-        name = counted.columns[0]
-        counted = counted.with_columns(category_expression(name, series.dtype))
-    elif series.len() and counted.get_column(counted.columns[0]).eq("").any():
-        counted = counted.filter(pl.col(counted.columns[0]) != "")
-    counted = counted.drop_nulls()
-    present = int(counted.get_column(counted.columns[1]).sum() or 0)
-    named = counted.rename(dict(zip(counted.columns, (words.TEXT, words.COUNT), strict=True)))
-    length = words.lengths(named)
-    return CategorySummary(series.len(), series.len() - present, length, words.from_counts(named))
+def _squares(values: NDArray[np.floating], mean: float) -> float:
+    """The sum of squared distances from the mean, in pieces that stay in the processor's cache."""
+    total = 0.0
+    for start in range(0, len(values), CACHED):
+        apart = values[start : start + CACHED] - np.float64(mean)
+        total += float(apart @ apart)
+    return total
+
+
+def summarise_counts(counted: pl.DataFrame) -> CategorySummary:
+    """The summary of a column of categories from its values (`text`) and their numbers of rows (`count`)."""
+    rows = int(counted.get_column(words.COUNT).sum() or 0)
+    dtype = counted.schema[words.TEXT]
+    named = counted.with_columns(category_expression(words.TEXT, dtype)).drop_nulls()
+    present = int(named.get_column(words.COUNT).sum() or 0)
+    return CategorySummary(rows, rows - present, words.lengths(named), words.from_counts(named))
 
 
 def _date(series: pl.Series) -> DateSummary:
