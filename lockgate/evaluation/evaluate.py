@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lockgate.data.label import TRUE_TEXTS
 from lockgate.errors import TrainingError
 from lockgate.evaluation.compare import compare
 from lockgate.evaluation.curves import against_the_rest, calibration, curves, histograms, residuals
@@ -27,7 +28,7 @@ from lockgate.evaluation.record import (
     Role,
     Threshold,
 )
-from lockgate.evaluation.scored import Floats, Scored, confusion
+from lockgate.evaluation.scored import Floats, Scored, confusion, shared_finite
 from lockgate.evaluation.slices import edges_of, parts_of, require_column, score_slices, slice_parts
 from lockgate.evaluation.threshold import choose, decide
 from lockgate.project import Project
@@ -103,7 +104,9 @@ def evaluate(project: Project, material: Material, tell: Callable[[str], None] =
     test_frame = material.test.filter(pl.Series(kept))
     threshold = None
     if project.task == "binary":
-        threshold = decide(tune_of["network"], models["network"], settings.costs, material.classes[1])
+        threshold = decide(
+            tune_of["network"], models["network"], settings.costs, _positive(project, material.classes)
+        )
         models = {n: m.at(_threshold(n, tune_of[n], threshold, project)) for n, m in models.items()}
     network = models["network"]
     how = (rules.confidence, settings.bootstrap, SEED)
@@ -154,7 +157,7 @@ def _scored(
     everyone = (material.network, *material.others)
     test = {p.name: Scored(project.task, material.test_labels, p.test) for p in everyone}
     tune = {p.name: Scored(project.task, material.tune_labels, p.tune) for p in everyone}
-    kept = np.asarray(np.logical_and.reduce([m.finite() for m in test.values()]), dtype=np.bool_)
+    kept = shared_finite(test.values())
     bad = int((~test["network"].finite()).sum() + (~tune["network"].finite()).sum())
     if not kept.any():
         raise TrainingError(
@@ -168,6 +171,11 @@ def _scored(
         kept,
         bad,
     )
+
+
+def _positive(project: Project, classes: tuple[str, ...]) -> str:
+    """What the positive class is called in a sentence: "late" rather than "true"."""
+    return project.data.label if classes[1] in TRUE_TEXTS else classes[1]
 
 
 def _threshold(name: str, tune: Scored, ours: Threshold, project: Project) -> float:

@@ -101,11 +101,10 @@ def _sentence(
         f"At a false negative costing {_amount(costs.false_negative, costs.unit)} "
         f"and a false positive {_amount(costs.false_positive, costs.unit)}"
     )
-    chosen, half, always, never = (f"{number(way.cost, 3)} {costs.unit}" for way in operating)
+    chosen, half, always, never = (number(way.cost, 3) for way in operating)
     if not known:
-        return (
-            f"{prices}, mistakes come to {half} per 1,000 rows at 0.5: no tune rows have labels to choose on."
-        )
+        cost = f"mistakes come to {half} {costs.unit} per 1,000 rows at 0.5"
+        return f"{prices}, {cost}: no tune rows have labels to choose on."
     if value == ALWAYS:
         choice = f"it is cheapest to call every row {positive!r}"
     elif value == NEVER:
@@ -113,7 +112,7 @@ def _sentence(
     else:
         choice = f"the cheapest threshold is {number(value, 2)}"
     return (
-        f"{prices}, {choice}: {chosen} per 1,000 test rows instead of {half} at 0.5, "
+        f"{prices}, {choice}: {chosen} {costs.unit} per 1,000 test rows instead of {half} at 0.5, "
         f"{always} when every row is called {positive!r} and {never} when none is."
     )
 
