@@ -8,6 +8,7 @@ as a process. A second call with the same lock files does nothing.
 import hashlib
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import venv
@@ -62,7 +63,7 @@ def _number(version: str) -> tuple[int, ...]:
 def install(folder: Path, lock: Path, installer: Path) -> None:
     """Makes `folder` hold exactly what `lock` names, byte-compiled (imports are then 3 times as fast)."""
     project = (ROOT / "pyproject.toml").read_bytes() if folder == installer.parent.parent else b""
-    wanted = hashlib.sha256(lock.read_bytes() + project + UV.encode()).hexdigest()
+    wanted = hashlib.sha256(lock.read_bytes() + project + Path(__file__).read_bytes()).hexdigest()
     stamp = folder / ".lockgate"
     if stamp.exists() and stamp.read_text() == wanted:
         return
@@ -80,6 +81,8 @@ def install(folder: Path, lock: Path, installer: Path) -> None:
     if not uv.exists():
         call(str(installer), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
     call(str(uv), "pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes", str(lock))
+    for packages in folder.glob("lib/python3.*/site-packages"):
+        shutil.copy(HERE / "stand-ins" / "farmhash.py", packages)
     if project:
         call(str(uv), "pip", "install", "--quiet", "--no-deps", "--editable", ".")
     stamp.write_text(wanted)
