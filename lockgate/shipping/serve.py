@@ -63,4 +63,6 @@ def greeting(folder: Path, name: str, port: int) -> str:
     row = dict(Example.load(folder / EXAMPLE).row)
     body = json.dumps({"instances": [row]}, ensure_ascii=False)
     request = f"curl -s {url} -H 'content-type: application/json' -d {shlex.quote(body)}"
-    return f"Serving {name} {folder.name[:12]} at {url}\nTry:\n  {request}\nCtrl-C stops it."
+    return (
+        f"Serving {name} {folder.name[:12]} at {url}\nTry, once it is loaded:\n  {request}\nCtrl-C stops it."
+    )

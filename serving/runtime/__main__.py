@@ -5,7 +5,10 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lockgate.errors import LockgateError, ServingError
@@ -60,15 +63,37 @@ def serve(given: argparse.Namespace, started: float) -> None:
     bound = _bound(given)
     server = Server(bound, given.max_bytes, given.grace)
 
-    from serving.runtime.model import TabularModel
-    from serving.runtime.scorer import Scorer
+    with quiet():
+        from serving.runtime.model import TabularModel
+        from serving.runtime.scorer import Scorer
 
-    model = TabularModel(given.name, Scorer(given.model), given.max_rows)
+        model = TabularModel(given.name, Scorer(given.model), given.max_rows)
     host, port = bound.getsockname()[:2]
     seconds = time.monotonic() - started
     log.info("serving %s at http://%s:%d after %.1f s", given.model.name[:12], host, port, seconds)
     server.start([model])
     log.info("stopped; every request in flight was answered")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps back what TensorFlow's C++ says of absent GPUs on loading; says it after all on failure.
+
+    TF_CPP_MIN_LOG_LEVEL does not reach it: it is said before TensorFlow's own logging begins.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as said:
+        ours = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(ours, said.read())
+            raise
+        finally:
+            os.dup2(ours, 2)
+            os.close(ours)
 
 
 def _bound(given: argparse.Namespace) -> socket.socket:

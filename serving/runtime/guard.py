@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import ORJSONResponse
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from lockgate.shipping.decode import RequestError
@@ -72,25 +72,25 @@ def protect(app: FastAPI, max_bytes: int) -> None:
     app.add_exception_handler(ArithmeticError, _on_arithmetic)
 
 
-def _answer(status: int, text: str, headers: dict[str, str] | None = None) -> ORJSONResponse:
-    return ORJSONResponse({"error": text}, status, headers)
+def _answer(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": text}, status, headers)
 
 
-async def _on_refused(_: Request, error: Exception) -> ORJSONResponse:
+async def _on_refused(_: Request, error: Exception) -> JSONResponse:
     return _answer(413 if isinstance(error, TooLargeError) else 400, str(error))
 
 
-async def _on_http(_: Request, error: Exception) -> ORJSONResponse:
+async def _on_http(_: Request, error: Exception) -> JSONResponse:
     """FastAPI's own refusals (no such path, a body that is no text), in the form of all the others."""
     assert isinstance(error, HTTPException)
     return _answer(error.status_code, error.detail)
 
 
-async def _on_arithmetic(_: Request, error: Exception) -> ORJSONResponse:
+async def _on_arithmetic(_: Request, error: Exception) -> JSONResponse:
     return _answer(500, str(error))
 
 
-async def _on_malformed(_: Request, error: Exception) -> ORJSONResponse:
+async def _on_malformed(_: Request, error: Exception) -> JSONResponse:
     """A V2 request that is not even of the form; FastAPI's own answer would repeat the payload."""
     assert isinstance(error, RequestValidationError)
     first = next((e for e in error.errors() if "bytes" not in e["loc"]), error.errors()[0])
