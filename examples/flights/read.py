@@ -11,6 +11,7 @@ from importlib.metadata import files
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 LATE_MINUTES = 15
 MM_PER_INCH = 25.4
@@ -86,6 +87,7 @@ def _weather(reports: pl.DataFrame) -> pl.DataFrame:
             wind_north=direction.cos() * pl.col("wind_speed"),
         )
         .drop("wind_dir")
+        .with_columns(cs.float().round(3))  # running sums leave rests such as 7e-15
     )
 
 
