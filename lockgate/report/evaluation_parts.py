@@ -53,7 +53,7 @@ def fairness(record: EvaluationRecord) -> Markup:
         "fairness.html",
         record=record,
         columns=[_groups(f) for f in record.fairness],
-        words=lambda rate: _RATE_WORDS.get(rate, numbers.words(rate).capitalize()),
+        words=lambda rate: _RATE_WORDS.get(rate, numbers.heading(rate)),
     )
 
 

@@ -62,7 +62,7 @@ def gather(run: RunFolder, workspace: Workspace) -> Findings:
     verdicts = (load(Verdict, step, "verdict") for step in ("validate", "evaluate", "check_serving"))
     profile = load(Profile, "validate", "statistics", "profile.json")
     card = load(ModelCard, "push", "card")
-    places = {"model": workspace.models / card.content} if card else {}
+    places = {"model folder": workspace.models / card.content} if card else {}
     places |= {"records and logs": run.path}
     return Findings(
         snapshot=load(Snapshot, "collect", "snapshot", "snapshot.json"),
