@@ -40,7 +40,7 @@ def train(folder: Path, workers: int, epochs: int, batch: int) -> Trained:
             "name": "bench",
             "task": "binary",
             "data": {"source": "x", "label": "y"},
-            "model": {"hidden": [256, 128], "batch_norm": True},
+            "model": {},
             "train": {"epochs": epochs, "batch_size": batch, "patience": 0, "shards": 2, "workers": workers},
         }
     )

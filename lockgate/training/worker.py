@@ -48,8 +48,11 @@ def _train(job_file: Path, worker: int, watchdog: Watchdog) -> Exit:
     def wish(number: int, _: FrameType | None) -> None:
         wishes.append(number)
 
-    signal.signal(signal.SIGTERM, wish)
-    signal.signal(signal.SIGINT, wish)
+    def listen() -> None:
+        signal.signal(signal.SIGTERM, wish)
+        signal.signal(signal.SIGINT, wish)
+
+    listen()
     watchdog.expect("import of TensorFlow", 600)
 
     import tensorflow as tf
@@ -63,6 +66,8 @@ def _train(job_file: Path, worker: int, watchdog: Watchdog) -> Exit:
     tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // settings.workers))
     watchdog.expect("answer from the other workers", settings.peer_timeout)
     strategy = strategy_of(settings.workers)
+    # TensorFlow's coordination service takes SIGTERM for itself (its preemption notice) as it starts.
+    listen()
 
     def progress(state: LoopState) -> None:
         watchdog.expect("step", settings.step_timeout)
