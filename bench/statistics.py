@@ -1,7 +1,8 @@
 """Statistics beside TFDV and bare polars, on the same Parquet; peak memory at 5 and at 50 million rows.
 
 Each measurement is a process of its own that counts its CPU seconds from after its imports, reading of the
-files included. TFDV is given the best of it: turning Arrow columns into TFDV's lists is not counted.
+files included. TFDV takes lists of values: turning columns into them, the shortest way, is included as well,
+and the ratio without it is told.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lockgate.data.partitions import GROUP_ROWS, PARTITION_ROWS
+from lockgate.data.partitions import COMPRESSION, GROUP_ROWS, PARTITION_ROWS
 from lockgate.data.tfdv import python_with_tfdv
 
 NOISY = ("dep_time", "arr_time", "dep_delay", "arr_delay", "air_time", "distance")
@@ -41,20 +42,21 @@ def lists(column):
     return pa.ListArray.from_arrays(pa.array(offsets, mask=np.concatenate([~there, [False]])), values)
 generators = stats_impl.get_generators(stats_options.StatsOptions(), in_memory=True)
 totals = [g.create_accumulator() for g in generators]
-spent = 0.0
+spent = converting = 0.0
 for path in sys.argv[1:]:
     start = cpu()
     table = pq.read_table(path)
     spent += cpu() - start
-    batch = pa.RecordBatch.from_arrays([lists(c) for c in table.columns], table.schema.names)
     start = cpu()
+    batch = pa.RecordBatch.from_arrays([lists(c) for c in table.columns], table.schema.names)
+    converting += cpu() - start
     totals = [g.add_input(t, batch) for g, t in zip(generators, totals)]
     spent += cpu() - start
 start = cpu()
 found = [g.extract_output(t) for g, t in zip(generators, totals)]
 spent += cpu() - start
 peak = int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0]) / 1024
-print(json.dumps({"cpu": spent, "peak": peak, "columns": len(found[0].features)}))
+print(json.dumps({"cpu": spent, "peak": peak, "converting": converting, "columns": len(found[0].features)}))
 """
 
 
@@ -82,7 +84,9 @@ def main() -> None:
     ten = 10 * given.rows
     print(f"| Lockgate, {ten:,} rows | {ten / large['cpu'] / 1e6:.2f} | {large['peak']:,.0f} |")
     print("\n| ratio | measured | wanted |\n|---|---|---|")
+    statistics_alone = median(run["cpu"] - run["converting"] for run in rounds["tfdv"])
     print(f"| CPU rate, Lockgate : TFDV | {cpu['tfdv'] / cpu['ours']:.1f} | at least 4 |")
+    print(f"| the same, TFDV's lists given for nothing | {statistics_alone / cpu['ours']:.1f} | |")
     print(f"| CPU time, Lockgate : bare polars | {cpu['ours'] / cpu['bare']:.2f} | at most 1.5 |")
     print(f"| peak memory, {ten:,} : {given.rows:,} rows | {large['peak'] / peak['ours']:.2f} | about 1 |")
 
@@ -100,7 +104,7 @@ def write(folder: Path, rows: int, seed: int) -> list[Path]:
         drawn = flights[rng.integers(0, flights.height, count)]
         noise = [pl.col(name) + pl.Series(rng.normal(size=count)) for name in NOISY]
         paths.append(folder / f"{start:012}.parquet")
-        drawn.with_columns(noise).write_parquet(paths[-1], row_group_size=GROUP_ROWS, compression_level=1)
+        drawn.with_columns(noise).write_parquet(paths[-1], row_group_size=GROUP_ROWS, compression=COMPRESSION)
     return paths
 
 

@@ -16,6 +16,7 @@ from lockgate.storage import explained, write_atomically
 
 GROUP_ROWS = 16_384
 PARTITION_ROWS = 61 * GROUP_ROWS
+COMPRESSION: Literal["lz4"] = "lz4"
 MEMORY = 256 << 20
 STRETCH_COLUMN = "\0stretch"
 STRETCHES = {"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
@@ -109,7 +110,8 @@ class PartitionWriter:
         path = self._folder / f"{place.stretch}-{number:03}-{content[:16]}.parquet"
         if not path.exists():
             buffer = io.BytesIO()
-            rows.write_parquet(buffer, row_group_size=GROUP_ROWS, compression="zstd", compression_level=1)
+            # LZ4 is read twice as fast as Zstandard and takes a tenth more space.
+            rows.write_parquet(buffer, row_group_size=GROUP_ROWS, compression=COMPRESSION)
             write_atomically(path, buffer.getvalue())
             self.written += 1
         times = rows.get_column(self._time).cast(pl.Datetime("us")) if self._time else None

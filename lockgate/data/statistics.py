@@ -87,7 +87,7 @@ def summarise_file(path: Path, kinds: Mapping[str, Kind], rows: int) -> Iterator
         some = names[start : start + width]
         frame = pl.read_parquet(path, columns=some, glob=False)
         for name in some:
-            yield name, summarise(frame.get_column(name).rechunk(), kinds[name])
+            yield name, summarise(frame.get_column(name), kinds[name])
 
 
 def column_profile(summary: Summary, feature: Feature, dtype: pl.DataType) -> ColumnProfile:

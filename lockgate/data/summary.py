@@ -79,7 +79,7 @@ def _number(series: pl.Series) -> NumberSummary:
         series = series.cast(pl.UInt8)
     if series.dtype.is_integer():
         return _integers(series)
-    ordered = np.array(series.to_numpy())
+    ordered = series.to_numpy(writable=True)
     ordered.sort()
     present = int(np.searchsorted(ordered, np.nan))
     first = int(np.searchsorted(ordered, -np.inf, side="right"))
@@ -126,8 +126,8 @@ def _numbers(
         values, counts = counted[0].astype(np.float64), counted[1]
         count = int(counts.sum())
         zeros = int(counts[values == 0].sum())
-        mean = float(values @ counts) / count
-        m2 = float(((values - mean) ** 2) @ counts)
+        mean = float((values * counts).sum()) / count
+        m2 = float(((values - mean) ** 2 * counts).sum())
         low, high = float(values[0]), float(values[-1])
     missing = rows - count - infinite
     return NumberSummary(rows, missing, infinite, zeros, mean, m2, low, high, is_integer, points)
@@ -138,7 +138,8 @@ def _squares(values: NDArray[np.floating], mean: float) -> float:
     total = 0.0
     for start in range(0, len(values), CACHED):
         apart = values[start : start + CACHED] - np.float64(mean)
-        total += float(apart @ apart)
+        apart *= apart  # not a dot product: BLAS would start threads that cost more than they do
+        total += float(apart.sum())
     return total
 
 
