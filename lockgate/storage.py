@@ -1,4 +1,4 @@
-"""Where bytes live: a folder or `gs://`. The one module that knows google-cloud-storage."""
+"""Where bytes live: a folder. Buckets are in `gcs`, the one module that knows google-cloud-storage."""
 
 import errno
 import os
