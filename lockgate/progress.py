@@ -1,5 +1,6 @@
 """What a step tells while it works: one JSON line an event, read by whoever watches the run."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -30,11 +31,13 @@ class Event(Record):
 
 def emit(event: Event) -> None:
     """Prints the event and, where a run is watched, appends it to the file that `LOCKGATE_EVENTS` names."""
-    rows = f" {event.rows:,} rows" if event.rows is not None else ""
-    print(f"[{event.step}] {event.state}{rows} {event.message}".rstrip(), flush=True)
     if target := os.environ.get(EVENTS_VARIABLE):
         with Path(target).open("a", encoding="utf-8") as file:
             file.write(event.model_dump_json() + "\n")
+    rows = f" {event.rows:,} rows" if event.rows is not None else ""
+    # After Ctrl-C nobody may read the output any more; a step that is saving its work goes on all the same.
+    with contextlib.suppress(BrokenPipeError):
+        print(f"[{event.step}] {event.state}{rows} {event.message}".rstrip(), flush=True)
 
 
 def read_events(path: Path) -> Iterator[Event]:

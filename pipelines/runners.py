@@ -22,7 +22,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "collect": ("split",),
     "validate": ("split", "features", "validation", "evaluate"),
     "transform": ("split", "features", "crosses", "selection", "train"),
-    "tune": ("split", "model", "train", "tune"),
+    "tune": ("split", "model", "train", "tune", "evaluate"),
     "train": ("split", "features", "crosses", "model", "train", "evaluate"),
     "evaluate": ("split", "features", "evaluate", "description"),
     "check_serving": ("split", "features", "evaluate", "serving"),

@@ -16,6 +16,7 @@ from lockgate.run_folder import STEPS, RunFolder
 from lockgate.storage import explained
 
 INTERRUPTED = 130
+TELL_AFTER_SECONDS = 15
 GRACE_SECONDS = 60
 
 
@@ -51,16 +52,19 @@ def run_pipeline(project: Path, workspace: Path | None, from_step: str | None, r
 
 @contextlib.contextmanager
 def _children_ended() -> Iterator[None]:
-    """On Ctrl-C, lets the steps' processes save what they have before this one ends."""
+    """On Ctrl-C, lets the steps' processes save what they have before this one ends.
+
+    A terminal tells them, too; those that go on were not told, because this process alone was.
+    """
     try:
         yield
     except KeyboardInterrupt:
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        children = psutil.Process().children(recursive=True)
-        for child in children:
+        _, alive = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=TELL_AFTER_SECONDS)
+        for child in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.send_signal(signal.SIGINT)
-        _, alive = psutil.wait_procs(children, timeout=GRACE_SECONDS)
+        _, alive = psutil.wait_procs(alive, timeout=GRACE_SECONDS)
         for child in alive:
             child.kill()
         signal.signal(signal.SIGINT, handler)

@@ -41,7 +41,7 @@ class Chain:
         given = {"settings": self.arguments[f"{step}_settings"], "workspace": str(self.place.workspace.root)}
         for name in component.component_spec.inputs:
             if name not in given:
-                given[name] = self._artifact(*SOURCES.get((step, name), (MAKERS[name], name)))
+                given[name] = self._artifact(*SOURCES.get((step, name)) or (MAKERS[name], name))
         for name in component.component_spec.outputs:
             if name != "Output":
                 given[name] = dsl.Artifact(uri=str(self.folder / step / name))

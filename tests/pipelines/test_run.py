@@ -71,7 +71,7 @@ def test_every_component_wrote_its_artifacts_in_the_local_runner(first):
     wanted = {
         "collect": ["snapshot"], "validate": ["statistics", "verdict", "page"], "transform": ["features"],
         "tune": ["parameters"], "train": ["model", "training", "page"],
-        "evaluate": ["evaluation", "verdict", "page"], "check_serving": ["verdict", "page"], "push": ["card"],
+        "evaluate": ["evaluation", "verdict", "page"], "check_serving": ["record", "verdict", "page"], "push": ["card"],
     }  # fmt: skip
     assert wanted.keys() == set(STEPS)
     missing = [
