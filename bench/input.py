@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=3_000_000)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=1024)
-    given = parser.parse_args()
+    given = parser.parse_known_args()[0]
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     pa.set_cpu_count(1)
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=262_144)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=4096)
-    given = parser.parse_args()
+    given = parser.parse_known_args()[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_features(folder / "features", {"train": given.rows, "tune": 16_384}, group=16_384)

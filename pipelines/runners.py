@@ -60,7 +60,7 @@ def pipeline_arguments(project: Project, folder: Path, workspace: Workspace) -> 
 
 
 def code_version() -> str:
-    """Lockgate's version and a digest of its source, so that results of other code are not reused."""
+    """Lockgate's version and a digest of its source: results of other code are not reused."""
     source = Path(lockgate.__file__).parent
     total = hashlib.sha256()
     for file in sorted(source.rglob("*.py")):

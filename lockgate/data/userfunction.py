@@ -1,16 +1,13 @@
 """A source that is a function in the user's Python file."""
 
-import linecache
-import traceback
-import types
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from lockgate.data.csvfile import check_names
 from lockgate.errors import DataError
+from lockgate.usercode import raised, user_function
 
 
 def batches(source: str, code: Mapping[str, str], rows: int) -> Iterator[pl.DataFrame]:
@@ -29,30 +26,11 @@ def batches(source: str, code: Mapping[str, str], rows: int) -> Iterator[pl.Data
 
 
 def _call(source: str, code: Mapping[str, str]) -> Any:
-    file, _, name = source.rpartition(":")
-    text = code.get(file) or code.get(Path(file).name)
-    if text is None:
-        raise DataError(
-            f"The file of the source {source!r} is not there.", "", "Check data.source in project.yaml."
-        )
-    module = types.ModuleType(Path(file).stem)
-    module.__dict__["__file__"] = file
-    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    function = user_function(source, code, "data.source", DataError)
     try:
-        exec(compile(text, file, "exec"), module.__dict__)  # noqa: S102 - running the user's file is the purpose
-        function = getattr(module, name, None)
-        if not callable(function):
-            found = sorted(n for n, v in vars(module).items() if isinstance(v, types.FunctionType))
-            raise DataError(
-                f"{file} has no function {name!r}.",
-                f"It has {', '.join(found) or 'none'}.",
-                "Check data.source in project.yaml.",
-            )
         return function()
-    except DataError:
-        raise
     except Exception as error:
-        raise _failed(source, error) from None
+        raise raised(source, error, DataError) from None
 
 
 def _guarded(source: str, result: Any, rows: int) -> Iterator[pl.DataFrame]:
@@ -61,7 +39,7 @@ def _guarded(source: str, result: Any, rows: int) -> Iterator[pl.DataFrame]:
         try:
             piece = next(pieces, None)
         except Exception as error:
-            raise _failed(source, error) from None
+            raise raised(source, error, DataError) from None
         if piece is None:
             return
         yield from _frames(source, piece, rows)
@@ -92,15 +70,6 @@ def _converted(source: str, piece: Any) -> pl.DataFrame:
             return pl.from_pandas(piece.rename(columns=str), nan_to_null=True)
         frame = pl.from_arrow(piece)
     except Exception as error:
-        raise _failed(source, error) from None
+        raise raised(source, error, DataError) from None
     assert isinstance(frame, pl.DataFrame)
     return frame
-
-
-def _failed(source: str, error: Exception) -> DataError:
-    """The user's own frames of the traceback, without Lockgate's."""
-    file = source.rpartition(":")[0]
-    frames = traceback.extract_tb(error.__traceback__)
-    first = next((i for i, frame in enumerate(frames) if frame.filename == file), 0)
-    shown = "".join(traceback.format_list(frames[first:]) + traceback.format_exception_only(error))
-    return DataError(f"{source} raised an error:\n{shown.rstrip()}", "", f"Mend {file}.")

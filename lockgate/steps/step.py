@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lockgate.errors import LockgateError
+from lockgate.process import collect_rarely
 from lockgate.progress import Event, emit, now
 from lockgate.project import Project
 from lockgate.records import Record, digest_of
@@ -84,6 +85,7 @@ def step(function: Callable[..., Outcome]) -> Callable[..., bool]:
 
     @functools.wraps(function)
     def called(settings: str, workspace: str, **paths: str | Path) -> bool:
+        collect_rarely()
         given = {n: Path(paths[n]) for n in inputs}
         written = {n: Path(paths[n]) for n in outputs}
         run = _run(name, Settings.model_validate_json(settings), Workspace(workspace), given)

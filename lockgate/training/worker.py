@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from lockgate.errors import LockgateError
+from lockgate.process import collect_rarely
 from lockgate.storage import write_atomically
 from lockgate.training.exits import Exit
 from lockgate.training.watchdog import Watchdog
@@ -53,6 +54,7 @@ def _train(job_file: Path, worker: int, watchdog: Watchdog) -> Exit:
         signal.signal(signal.SIGINT, wish)
 
     listen()
+    collect_rarely()
     watchdog.expect("import of TensorFlow", 600)
 
     import tensorflow as tf

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lockgate.errors import LockgateError, ServingError
+from lockgate.process import collect_rarely
 from lockgate.shipping.folder import check_digest
 
 log = logging.getLogger("lockgate.serving")
@@ -39,6 +40,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
 
 def main(words: list[str] | None = None) -> int:
     """Loads the model, then serves until SIGTERM or SIGINT; returns the exit code."""
+    collect_rarely()
     given = arguments(words)
     started = time.monotonic()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -1,0 +1,135 @@
+"""The sections of project.yaml, with their defaults and the checks that project.yaml alone allows."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from lockgate.project.data import (
+    Cross,
+    Data,
+    DatePart,
+    Feature,
+    Limits,
+    RandomSplit,
+    Selection,
+    Slice,
+    Span,
+    TimeSplit,
+    Validation,
+)
+from lockgate.project.model import Choice, Costs, Evaluation, Model, ModelRules, Serving, Training, Tuning
+from lockgate.project.section import Section
+from lockgate.records import Split
+
+__all__ = [
+    "TASK_METRICS",
+    "Choice",
+    "Costs",
+    "Cross",
+    "Data",
+    "DatePart",
+    "Evaluation",
+    "Feature",
+    "Limits",
+    "Model",
+    "ModelRules",
+    "Project",
+    "RandomSplit",
+    "Section",
+    "Selection",
+    "Serving",
+    "Slice",
+    "Span",
+    "TimeSplit",
+    "Training",
+    "Tuning",
+    "Validation",
+]
+
+TASK_METRICS: Mapping[str, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+
+
+def _slug(value: str) -> str:
+    if (
+        not value
+        or len(value) > 40
+        or not value.replace("-", "").isalnum()
+        or not value.isascii()
+        or value != value.lower()
+        or not value[0].isalpha()
+    ):
+        raise ValueError(
+            "use up to 40 lower-case letters, digits and '-', a letter first (it names Kubernetes objects)"
+        )
+    return value
+
+
+def _split_kind(value: Any) -> Any:
+    if isinstance(value, dict) and "by" not in value:
+        spans = any(isinstance(value.get(name), (list, tuple)) for name in get_args(Split))
+        return {"by": "time" if spans else "random", **value}
+    return value
+
+
+def _bare_features(value: Any) -> Any:
+    return {k: v or {} for k, v in value.items()} if isinstance(value, dict) else value
+
+
+class Project(Section):
+    """project.yaml."""
+
+    name: Annotated[str, AfterValidator(_slug)]
+    description: str = ""
+    task: Literal["binary", "multiclass", "regression"]
+    data: Data
+    split: Annotated[TimeSplit | RandomSplit, Field(discriminator="by"), BeforeValidator(_split_kind)] = (
+        RandomSplit()
+    )
+    features: Annotated[Mapping[str, Feature], BeforeValidator(_bare_features)] = Field(
+        default_factory=dict,
+        description="By column; none: every column but label, time, keys and unavailable ones.",
+    )
+    crosses: tuple[Cross, ...] = ()
+    validation: Validation = Validation()
+    selection: Selection = Selection()
+    model: Model = Model()
+    train: Training = Training()
+    tune: Tuning = Tuning()
+    evaluate: Evaluation = Evaluation()
+    serving: Serving = Serving()
+
+    @model_validator(mode="after")
+    def _check_features(self) -> Self:
+        for name in self.features:
+            if name == self.data.label:
+                raise ValueError(f"features.{name} is the label; take it out of features")
+            if name in self.data.unavailable:
+                raise ValueError(
+                    f"features.{name} is listed in data.unavailable: it is known only after the prediction"
+                )
+        if isinstance(self.split, TimeSplit) and self.data.time is None:
+            raise ValueError(
+                "split is by time, but data.time is not set; name the column that says when a row happened"
+            )
+        return self
+
+    @property
+    def metric(self) -> str:
+        """The metric that models are compared by."""
+        return self.evaluate.metric or TASK_METRICS[self.task]
+
+    def features_of(self, columns: Mapping[str, Any] | list[str]) -> dict[str, Feature]:
+        """The features to use, by column: those named, or every column that is not set aside."""
+        if self.features:
+            return dict(self.features)
+        aside = {self.data.label, self.data.time, *self.data.keys, *self.data.unavailable}
+        return {name: Feature() for name in columns if name not in aside}
+
+    def only(self, *sections: str) -> "Project":
+        """The same project with every other optional section at its default.
+
+        A step is given only the sections that it reads, so that a change elsewhere does not run it again.
+        """
+        kept = {"name", "task", "data", *sections}
+        return Project(**{name: getattr(self, name) for name in kept})
