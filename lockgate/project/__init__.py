@@ -1,7 +1,8 @@
 """The sections of project.yaml, with their defaults and the checks that project.yaml alone allows."""
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -51,14 +52,7 @@ TASK_METRICS: Mapping[str, str] = {"binary": "roc_auc", "multiclass": "log_loss"
 
 
 def _slug(value: str) -> str:
-    if (
-        not value
-        or len(value) > 40
-        or not value.replace("-", "").isalnum()
-        or not value.isascii()
-        or value != value.lower()
-        or not value[0].isalpha()
-    ):
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", value):
         raise ValueError(
             "use up to 40 lower-case letters, digits and '-', a letter first (it names Kubernetes objects)"
         )
