@@ -92,3 +92,33 @@ def _default(field: FieldInfo) -> str:
         return "–"
     shown = list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
     return f"`{json.dumps(shown, ensure_ascii=False)}`"
+
+
+GATE_HEAD = """# The data gate
+
+`validate` computes the statistics of every column in one pass, fills them into TFDV's protos, lets TFDV hold them
+against the reviewed schema, and runs the checks below. A failed check of severity error closes the gate: the run stops
+before the next step, with exit code 4. Every check says value, limit, baseline and rows, and what to do next.
+
+- **The schema** is `schema.pbtxt` beside `project.yaml`, reviewed in Git. `lockgate schema accept FOLDER` widens it to the
+  last run's data and prints the difference. Without one the gate says so and judges anomalies one level milder.
+- **Limits** on skew, drift and new categories have an allowance for sample size on top: with few rows, chance alone
+  moves a distribution (`validation.limits.confidence`).
+- **Leakage** is judged column by column: how well one column alone tells the label, on the training rows. A combination of
+  two innocent columns is not seen; name what is known only afterwards in `data.unavailable`.
+- **`live` rows** are described on the data page, and judged by the schema only.
+
+`validation.severity` sets another severity, or `off`, by the rule's name. Generated from the code by `make compile`.
+
+| rule | severity | open when |
+|---|---|---|
+"""
+
+
+def data_gate() -> str:
+    """The page of the data gate, with every rule."""
+    from lockgate.data.checks.rules import RULES
+
+    return GATE_HEAD + "".join(
+        f"| `{name}` | {level} | {words} |\n" for name, (level, words) in RULES.items()
+    )

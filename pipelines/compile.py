@@ -11,7 +11,7 @@ from pathlib import Path
 import docstring_parser
 from kfp import compiler
 
-from lockgate.reference import markdown
+from lockgate.reference import data_gate, markdown
 from pipelines.training import training_pipeline
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +38,7 @@ def wanted() -> dict[Path, str]:
     for step in STEPS:
         files[ROOT / "components" / step / "README.md"] = readme(step)
     files[ROOT / "docs" / "project-yaml.md"] = markdown()
+    files[ROOT / "docs" / "data-gate.md"] = data_gate()
     return files
 
 
