@@ -96,19 +96,23 @@ def _default(field: FieldInfo) -> str:
 
 GATE_HEAD = """# The data gate
 
-`validate` computes the statistics of every column in one pass, fills them into TFDV's protos, lets TFDV hold them
-against the reviewed schema, and runs the checks below. A failed check of severity error closes the gate: the run stops
-before the next step, with exit code 4. Every check says value, limit, baseline and rows, and what to do next.
+`validate` computes the statistics of every column in one pass, fills them into TFDV's protos, lets
+TFDV hold them against the reviewed schema, and runs the checks below. A failed check of severity
+error closes the gate: the run stops before the next step, with exit code 4. Every check says value,
+limit, baseline and rows, and what to do next.
 
-- **The schema** is `schema.pbtxt` beside `project.yaml`, reviewed in Git. `lockgate schema accept FOLDER` widens it to the
-  last run's data and prints the difference. Without one the gate says so and judges anomalies one level milder.
-- **Limits** on skew, drift and new categories have an allowance for sample size on top: with few rows, chance alone
-  moves a distribution (`validation.limits.confidence`).
-- **Leakage** is judged column by column: how well one column alone tells the label, on the training rows. A combination of
-  two innocent columns is not seen; name what is known only afterwards in `data.unavailable`.
+- **The schema** is `schema.pbtxt` beside `project.yaml`, reviewed in Git. `lockgate schema accept
+  FOLDER` widens it to the last run's data and prints the difference. Without one the gate says so
+  and judges anomalies one level milder.
+- **Limits** on skew, drift and new categories have an allowance for sample size on top: with few
+  rows, chance alone moves a distribution (`validation.limits.confidence`).
+- **Leakage** is judged column by column: how well one column alone tells the label, on the training
+  rows. A combination of two innocent columns is not seen; name what is known only afterwards in
+  `data.unavailable`.
 - **`live` rows** are described on the data page, and judged by the schema only.
 
-`validation.severity` sets another severity, or `off`, by the rule's name. Generated from the code by `make compile`.
+`validation.severity` sets another severity, or `off`, by the rule's name. Generated from the code
+by `make compile`.
 
 | rule | severity | open when |
 |---|---|---|
