@@ -168,10 +168,11 @@ def _seconds(value: object) -> int | None:
         try:
             moment = datetime.fromisoformat(value)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            seconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+            since = moment - datetime(1970, 1, 1, tzinfo=UTC)
         except (ValueError, OverflowError):
             return None
-        return math.floor(seconds)
+        # Whole numbers: total_seconds() rounds the microseconds of far dates up to the next second.
+        return since.days * 86_400 + since.seconds
     if isinstance(value, (int, float)) and FIRST_SECOND <= value < LAST_SECOND + 1:
         return math.floor(value)
     return None

@@ -47,8 +47,8 @@ def split_hashes(
     for partition in snapshot.partitions:
         if partition.split == split:
             frame = read(partition)
-            body = column_sums(frame.select(name for name in frame.columns if name not in aside))
-            rest = column_sums(frame.select(name for name in frame.columns if name in aside))
+            body = column_sums(frame, [name for name in frame.columns if name not in aside])
+            rest = column_sums(frame, [name for name in frame.columns if name in aside])
             for kept, found in ((whole, finished(body + rest)), (content, finished(body))):
                 kept.append(found[found <= bound])
     return SplitHashes(np.sort(np.concatenate(whole)), np.sort(np.concatenate(content)))
