@@ -1,6 +1,7 @@
 """Reads project.yaml, the one file that a user edits, and explains what is wrong with it."""
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,7 +28,30 @@ def read_project(path: Path) -> Project:
             "Lockgate needs a project.yaml.",
             "Name its folder, such as `lockgate run examples/flights`.",
         ) from None
-    return _resolved(parse_project(text, str(file)), file.parent)
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{file} is not UTF-8: byte {error.start} is {text_byte(error)}.",
+            "Lockgate reads UTF-8.",
+            "Save the file as UTF-8.",
+        ) from None
+    project = parse_project(text, str(file))
+    _check_metrics(project)
+    return _resolved(project, file.parent)
+
+
+def text_byte(error: UnicodeDecodeError) -> str:
+    """The byte that is no UTF-8, as 0x.."""
+    return f"0x{error.object[error.start]:02x}"
+
+
+def _check_metrics(project: Project) -> None:
+    """Before anything runs: a misspelt metric would show only after the training."""
+    from lockgate.evaluation.metrics import require_metric
+
+    require_metric(project.metric, project.task)
+    for rule in ("minimum", "maximum"):
+        for name in getattr(project.evaluate.rules, rule):
+            require_metric(name, project.task, f"evaluate.rules.{rule}")
 
 
 def _resolved(project: Project, folder: Path) -> Project:
@@ -121,18 +145,25 @@ def _line(problem: Any) -> tuple[str, str]:
 
 def _keys_at(path: list[str]) -> list[str]:
     """The keys that are known at a place of project.yaml."""
-    section: Any = Project
+    annotation: Any = Project
     for part in path:
-        fields = getattr(section, "model_fields", {})
-        section = _section_in(fields[part].annotation) if part in fields else section
-    return sorted(section.model_fields)
+        section = _section_in(annotation)
+        if annotation is section and section is not None:  # a section: its field; else an item or an entry
+            annotation = section.model_fields[part].annotation if part in section.model_fields else None
+        else:
+            annotation = section
+    sections = list(_sections_in(annotation))
+    return sorted({key for section in sections for key in section.model_fields})
 
 
 def _section_in(annotation: Any) -> Any:
-    """The section class inside an annotation such as `Mapping[str, Feature]` or `tuple[Slice, ...]`."""
+    """The first section class inside an annotation such as `Mapping[str, Feature]`, or None."""
+    return next(_sections_in(annotation), None)
+
+
+def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The section classes inside an annotation: several where it is a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+        yield annotation
     for argument in get_args(annotation):
-        if (found := _section_in(argument)) is not None:
-            return found
-    return None
+        yield from _sections_in(argument)

@@ -32,8 +32,10 @@ class Event(Record):
 def emit(event: Event) -> None:
     """Prints the event and, where a run is watched, appends it to the file that `LOCKGATE_EVENTS` names."""
     if target := os.environ.get(EVENTS_VARIABLE):
-        with Path(target).open("a", encoding="utf-8") as file:
-            file.write(event.model_dump_json() + "\n")
+        line = event.model_dump_json() + "\n"
+        # A full disk must not hide the error that this event tells of; the line is printed all the same.
+        with contextlib.suppress(OSError), Path(target).open("a", encoding="utf-8") as file:
+            file.write(line)
     rows = f" {event.rows:,} rows" if event.rows is not None else ""
     # After Ctrl-C nobody may read the output any more; a step that is saving its work goes on all the same.
     with contextlib.suppress(BrokenPipeError):
@@ -43,9 +45,9 @@ def emit(event: Event) -> None:
 def read_events(path: Path) -> Iterator[Event]:
     """The events of a run so far; a line that is still being written is left for the next reading."""
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):
-                yield Event.model_validate_json(line)
+        # Not splitlines: it also splits at characters that JSON leaves inside a text, such as U+2028.
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            yield Event.model_validate_json(line)
 
 
 def now() -> datetime:

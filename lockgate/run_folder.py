@@ -12,8 +12,8 @@ STEPS: tuple[Step, ...] = get_args(Step)
 class RunFolder:
     """Where things are in the folder of a run.
 
-    The artifacts lie where KFP's local runner puts them: `<pipeline>-<time>/<step>/<artifact>`; a run
-    that was resumed has several such folders, of which the newest that holds an artifact counts.
+    The artifacts lie where KFP's local runner puts them: `<pipeline>-<time>/<step>/<artifact>`. A run that
+    was resumed has several such attempts; the newest counts, into which reused results are linked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,5 +36,9 @@ class RunFolder:
 
     def artifact(self, step: str, name: str) -> Path | None:
         """The file or folder of an artifact, or None where the step did not get so far."""
-        found = sorted(self.path.glob(f"*/{step.replace('_', '-')}/{name}"))
-        return found[-1] if found else None
+        attempts = [p for p in self.path.glob("*/") if p.is_dir()]
+        if not attempts:
+            return None
+        newest = max(attempts, key=lambda p: (p.stat().st_mtime_ns, p.name))
+        found = newest / step.replace("_", "-") / name
+        return found if found.exists() else None

@@ -20,7 +20,8 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(*_explanation(path, error)) from None
+        named = Path(error.filename) if isinstance(error.filename, str) else path
+        raise StorageError(*_explanation(named, error)) from error
 
 
 def _explanation(path: Path, error: OSError) -> tuple[str, str, str]:

@@ -52,7 +52,7 @@ def pipeline_arguments(project: Project, folder: Path, workspace: Workspace) -> 
             project=project.only(*sections),
             version=version,
             code=code if step in READS_CODE else {},
-            schema_text=schema.read_text() if step == "validate" and schema.exists() else "",
+            schema_text=schema.read_text(encoding="utf-8") if step == "validate" and schema.exists() else "",
             source_version=fingerprint(project.data.source, folder) if step == "collect" else "",
         )
         arguments[f"{step}_settings"] = settings.model_dump_json(exclude_defaults=True)

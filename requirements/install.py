@@ -47,7 +47,7 @@ def choose(python: tuple[int, int], system: str, machine: str, libc: str, versio
         f"with {libc or 'libc'} {version or 'unknown'}.\n"
         "It needs glibc 2.39 or newer (Debian 13, Ubuntu 24.04), an Apple silicon Mac, or Python 3.11 on\n"
         "older Linux. Either call make with another Python (make PYTHON=python3.11), or work in the\n"
-        f"container {CONTAINER}."
+        f"container {CONTAINER}, where it can be installed."
     )
 
 
@@ -69,7 +69,14 @@ def install(folder: Path, lock: Path, installer: Path) -> None:
         return
     print(f"Installing {lock.name} into {folder.name}: a few minutes the first time …", flush=True)
     if not (folder / "bin" / "python").exists():
-        venv.create(folder, with_pip=folder == installer.parent.parent)
+        try:
+            venv.create(folder, with_pip=folder == installer.parent.parent)
+        except subprocess.CalledProcessError:
+            shutil.rmtree(folder)
+            sys.exit(
+                "This Python cannot make environments: it lacks ensurepip.\n"
+                "On Debian and Ubuntu: apt install python3-venv"
+            )
     # Byte code is wanted here even where the shell asks Python not to write it.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environment["VIRTUAL_ENV"] = str(folder)

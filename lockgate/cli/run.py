@@ -11,13 +11,15 @@ from rich.console import Console
 from lockgate.cli.place import Place
 from lockgate.cli.summary import summary
 from lockgate.cli.view import Progress, print_failure, print_summary, shown_path, terminal
+from lockgate.errors import ConfigError, LockgateError
 from lockgate.progress import Event, read_events
 from lockgate.run_folder import STEPS, RunFolder
-from lockgate.storage import explained
 
 INTERRUPTED = 130
 TELL_AFTER_SECONDS = 15
 GRACE_SECONDS = 60
+# What was measured on this machine, and what has an effect, is done again.
+REUSABLE = tuple(step for step in STEPS if step not in ("check_serving", "push"))
 
 
 def run_pipeline(project: Path, workspace: Path | None, from_step: str | None, resume: bool) -> int:
@@ -29,23 +31,30 @@ def run_pipeline(project: Path, workspace: Path | None, from_step: str | None, r
     from pipelines.runners import pipeline_arguments, run_locally
 
     console = terminal()
+    if resume and from_step:
+        raise ConfigError(
+            "--resume and --from were given together.",
+            "--resume goes on with the last run; --from starts a new one.",
+            "Choose one of them.",
+        )
     place = Place.find(project, workspace)
+    again = f"lockgate run {project}" + (f" --workspace {workspace}" if workspace else "")
     with place.workspace.locked():
         arguments = pipeline_arguments(place.project, place.folder, place.workspace)
         run = place.last_run() if resume else RunFolder(place.workspace.new_run())
-        reuse = STEPS[:-1] if resume else STEPS[: STEPS.index(from_step)] if from_step else ()
+        reuse = REUSABLE if resume else STEPS[: STEPS.index(from_step)] if from_step else ()
         earlier = len(list(read_events(run.events)))
         console.print(f"\n [bold]{place.project.name}[/bold]  run {run.path.name}\n", highlight=False)
         try:
             with Progress(console, run.events, skip=earlier).following(), _children_ended():
                 run_locally(arguments, run, reuse)
         except KeyboardInterrupt:
-            print_failure(console, "Stopped on request.", [f"Go on with `lockgate run {project} --resume`."])
+            print_failure(console, "Stopped on request.", [f"Go on with `{again} --resume`."])
             return INTERRUPTED
         except RuntimeError as error:
             return _explain(console, run, error, list(read_events(run.events))[earlier:])
         finally:
-            _write_report(place, run)
+            _write_report(console, place, run)
     print_summary(console, *summary(place, run))
     return 0
 
@@ -56,6 +65,8 @@ def _children_ended() -> Iterator[None]:
 
     A terminal tells them, too; those that go on were not told, because this process alone was.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # a closed terminal is a Ctrl-C, too
     try:
         yield
     except KeyboardInterrupt:
@@ -82,8 +93,11 @@ def _explain(console: Console, run: RunFolder, error: RuntimeError, events: list
     return last.exit_code
 
 
-def _write_report(place: Place, run: RunFolder) -> None:
+def _write_report(console: Console, place: Place, run: RunFolder) -> None:
+    """Writes the report; how the run ended counts more than a report that cannot be written."""
     from lockgate.report.whole import write_report
 
-    with explained(run.report):
+    try:
         write_report(place.project, run, place.workspace)
+    except (LockgateError, ValueError) as error:
+        print_failure(console, f"The report could not be written: {error}", ["Try `lockgate report`."])

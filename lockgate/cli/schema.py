@@ -28,7 +28,7 @@ def accept_schema(project: Path, workspace: Path | None) -> None:
             f"Run `lockgate validate {project}` first.",
         )
     target = place.folder / place.project.validation.schema_file
-    before = target.read_text() if target.exists() else ""
+    before = target.read_text(encoding="utf-8") if target.exists() else ""
     after = accepted(Profile.load(folder / "profile.json"), before, Tfdv())
     if after == before:
         print(f"{shown_path(target)} fits already; nothing changed.")

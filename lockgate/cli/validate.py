@@ -24,8 +24,8 @@ def validate_data(project: Path, workspace: Path | None) -> int:
     console = terminal()
     place = Place.find(project, workspace)
     with place.workspace.locked():
-        run = RunFolder(place.workspace.new_run())
         arguments = pipeline_arguments(place.project, place.folder, place.workspace)
+        run = RunFolder(place.workspace.new_run())
         root = str(place.workspace.root)
         folder = run.path / "validation"
         paths = {name: folder / "validate" / name for name in ("statistics", "verdict", "page")}

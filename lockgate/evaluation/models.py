@@ -80,7 +80,7 @@ def champion(
         predict = predictor(folder)
         fed = [encode(frame, spec.inputs) for frame in (tune, test)]
         answers = [_in_order(predict(tensors), spec, challenger) for tensors in fed]
-    except (LockgateError, OSError) as error:
+    except (LockgateError, OSError, ValueError) as error:  # ValueError: the record of another version
         reason = error.given if isinstance(error, LockgateError) else f"its folder cannot be read ({error})."
         return _incomparable(digest, reason), None
     message = f"The champion {digest[:12]} was scored on the same rows."

@@ -15,6 +15,7 @@ from lockgate.process import collect_rarely
 from lockgate.progress import Event, emit, now
 from lockgate.project import Project
 from lockgate.records import Record, digest_of
+from lockgate.storage import explained
 from lockgate.workspace import Workspace, link_tree
 
 REUSE_VARIABLE = "LOCKGATE_REUSE"
@@ -89,14 +90,17 @@ def step(function: Callable[..., Outcome]) -> Callable[..., bool]:
         given = {n: Path(paths[n]) for n in inputs}
         written = {n: Path(paths[n]) for n in outputs}
         run = _run(name, Settings.model_validate_json(settings), Workspace(workspace), given)
-        if (outcome := _reused(run, written)) is not None:
-            run.emit("reused", message=outcome.message, rows=outcome.rows)
-            return outcome.is_open
-        run.emit("started")
         try:
-            for path in written.values():
-                path.parent.mkdir(parents=True, exist_ok=True)
-            outcome = function(run, **given, **written)
+            outcome = _reused(run, written)
+            if outcome is not None:
+                run.emit("reused", message=outcome.message, rows=outcome.rows)
+                return outcome.is_open
+            run.emit("started")
+            with explained(run.workspace.root):
+                for path in written.values():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                outcome = function(run, **given, **written)
+                _keep(run, written, outcome)
         except LockgateError as error:
             advice = tuple(part for part in (error.allowed, error.next_step) if part)
             run.emit("failed", message=error.given, advice=advice, exit_code=error.exit_code)
@@ -105,9 +109,9 @@ def step(function: Callable[..., Outcome]) -> Callable[..., bool]:
             run.emit("interrupted", message="stopped on request", exit_code=130)
             raise
         except Exception as error:
-            run.emit("failed", message=f"{type(error).__name__}: {error}", exit_code=70)
+            advice = ("This is a fault in Lockgate or in a library; the run's log has the traceback.",)
+            run.emit("failed", message=f"{type(error).__name__}: {error}", advice=advice, exit_code=70)
             raise
-        _keep(run, written, outcome)
         run.emit("done", message=outcome.message, rows=outcome.rows)
         return outcome.is_open
 

@@ -1,6 +1,5 @@
 """Checkpoints of a training: weights and optimizer by TensorFlow, the position beside them as JSON."""
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -83,10 +82,6 @@ class Keeper:
         """The weights of the best epoch, or None before the first."""
         file = self.folder / "best.npz"
         return load_weights(file) if file.exists() else None
-
-    def remove(self) -> None:
-        """Removes the checkpoints of a training that has ended well."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def save_weights(path: Path, weights: Weights) -> None:

@@ -141,6 +141,12 @@ def test_a_second_run_in_the_same_workspace_is_refused(first, lockgate):
     assert f"process {os.getpid()}" in done.stderr
 
 
+def test_resume_and_from_exclude_each_other(first, lockgate):
+    done = lockgate("run", first[0], "--resume", "--from", "train")
+    assert done.returncode == 2
+    assert "Choose one of them" in done.stderr
+
+
 def test_an_interrupted_run_is_resumed_where_it_was(example, lockgate):
     changes = {"train.epochs": 500, "train.patience": 0, "train.checkpoint_steps": 50, "split.folds": 0}
     folder = example("penguins", **QUICK | changes)

@@ -35,6 +35,9 @@ def test_the_smallest_project_has_defaults_for_everything_else():
             "false_positive",
         ),
         (MINIMAL[:-1] + ", evaluate: {slices: [{colum: a}]}}", "evaluate.slices.0.colum", "column"),
+        (MINIMAL[:-1] + ", features: {max: {mising: mean}}}", "features.max.mising", "missing"),
+        (MINIMAL[:-1] + ", tune: {space: {low: {hihg: 1, low: 0}}}}", "tune.space.low.hihg", "high"),
+        (MINIMAL[:-1] + ", split: {test: 0.2, fold: 5}}", "split.fold", "folds"),
     ],
 )
 def test_an_unknown_key_is_named_with_the_nearest_known_one(text, key, nearest):
@@ -116,3 +119,18 @@ def test_a_step_sees_only_the_sections_that_it_reads():
     assert seen.train.epochs == 3
     assert seen.serving == Project.model_fields["serving"].default
     assert Project.model_validate_json(seen.model_dump_json(exclude_defaults=True)) == seen
+
+
+@pytest.mark.parametrize(
+    "where", ["evaluate: {metric: rocauc}", "evaluate: {rules: {minimum: {rocauc: 0.6}}}"]
+)
+def test_a_misspelt_metric_is_refused_before_anything_runs(tmp_path, where):
+    (tmp_path / "project.yaml").write_text(MINIMAL[:-1] + f", {where}}}")
+    with pytest.raises(ConfigError, match="'rocauc', which a binary task does not have"):
+        read_project(tmp_path)
+
+
+def test_a_file_that_is_not_utf8_is_named_with_the_byte(tmp_path):
+    (tmp_path / "project.yaml").write_bytes(b"name: caf\xe9")
+    with pytest.raises(ConfigError, match="is not UTF-8: byte 9 is 0xe9"):
+        read_project(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from lockgate.config import parse_project
 from lockgate.errors import Busy, DataError, StorageError
-from lockgate.progress import EVENTS_VARIABLE, read_events
+from lockgate.progress import EVENTS_VARIABLE, Event, emit, now, read_events
 from lockgate.records import Check, Verdict, digest_of
 from lockgate.run_folder import RunFolder
 from lockgate.steps.step import REUSE_VARIABLE, Outcome, Run, Settings, content_digest, step
@@ -104,6 +104,19 @@ def test_a_line_in_the_making_is_not_read(place):
     assert states(place) == ["started", "done"]
 
 
+def test_a_line_separator_inside_a_message_is_no_end_of_a_line(place):
+    emit(Event(step="collect", state="done", time=now(), message="column \u2028 here"))
+    assert [event.message for event in read_events(place / "events.jsonl")] == ["column \u2028 here"]
+
+
+def test_a_refusal_of_the_disk_is_told_as_such(place):
+    (place / "no folder").write_text("")
+    with pytest.raises(StorageError):
+        call(place, target="no folder/doubled")
+    failed = list(read_events(place / "events.jsonl"))[-1]
+    assert (failed.state, failed.exit_code) == ("failed", StorageError.exit_code)
+
+
 def test_only_the_newest_results_are_kept(place):
     for version in "12345":
         call(place, version=version)
@@ -185,14 +198,18 @@ def test_runs_started_in_the_same_second_have_folders_of_their_own(tmp_path):
     assert [workspace.new_run(now).name for _ in range(2)] == ["20260102-030405", "20260102-030405-1"]
 
 
-def test_the_newest_artifact_of_a_resumed_run_counts(tmp_path):
-    for time in ("2026-01-01", "2026-01-02"):
-        (tmp_path / f"p-{time}" / "check-serving").mkdir(parents=True)
-        (tmp_path / f"p-{time}" / "check-serving" / "verdict").write_text(time)
+def test_only_the_newest_attempt_of_a_resumed_run_counts(tmp_path):
+    assert RunFolder(tmp_path).artifact("push", "card") is None
+    for time, names in (
+        ("2026-01-01", ("check-serving/verdict", "push/card")),
+        ("2026-01-02", ("check-serving/verdict",)),
+    ):
+        for name in names:
+            write_atomically(tmp_path / f"p-{time}" / name, time.encode())
     found = RunFolder(tmp_path).artifact("check_serving", "verdict")
     assert found is not None
     assert found.read_text() == "2026-01-02"
-    assert RunFolder(tmp_path).artifact("push", "card") is None
+    assert RunFolder(tmp_path).artifact("push", "card") is None, "the card of an earlier attempt"
 
 
 def test_a_verdict_is_closed_by_errors_alone(tmp_path):
