@@ -87,7 +87,8 @@ def run_locally(arguments: dict[str, str], run: RunFolder, reuse: Sequence[str] 
     if unknown := set(reuse) - set(STEPS):
         raise ValueError(f"no such steps: {', '.join(sorted(unknown))}")
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(run.path), raise_on_error=True)
-    with _environment(**{REUSE_VARIABLE: ",".join(reuse)}), logged(run):
+    # Every step is a process of its own, so byte code pays, even where the shell asks Python not to write it.
+    with _environment(**{REUSE_VARIABLE: ",".join(reuse), "PYTHONDONTWRITEBYTECODE": ""}), logged(run):
         training_pipeline(**arguments)
 
 

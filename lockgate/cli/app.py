@@ -10,6 +10,7 @@ from rich.console import Console
 from lockgate import __version__
 from lockgate.cli.view import print_error
 from lockgate.errors import LockgateError
+from lockgate.process import collect_rarely
 from lockgate.run_folder import Step
 
 app = typer.Typer(
@@ -103,6 +104,7 @@ def version() -> None:
 
 def main() -> None:
     """Runs the command line; errors that a user can mend are printed as sentences, not as tracebacks."""
+    collect_rarely()
     try:
         app()
     except LockgateError as error:
