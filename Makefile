@@ -16,7 +16,7 @@ penguins: setup ## The small example: three classes, 344 rows, cross-validation
 	@$(BIN)/lockgate run examples/penguins
 
 test: setup ## All tests that pass anywhere
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not root and not gcs and not cluster"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not root and not gcs and not cluster"
 
 lint: setup ## Ruff, mypy --strict on lockgate/, the layers, the compiled pipeline
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
