@@ -121,10 +121,10 @@ def print_summary(console: Console, title: str, rows: Mapping[str, str | Text]) 
     """A short table of two columns; long lines are left to the terminal, so that paths can be copied."""
     console.print(Text(f"\n {title}", style="bold"), highlight=False)
     for name, value in rows.items():
-        line = Text(f" {name:<14} ", style="dim")
+        line = Text().append(f" {name:<14} ", style="dim")
         shown = value if isinstance(value, Text) else Text(value)
         indented = Text("\n" + " " * 16).join(shown.split("\n"))
-        console.print(line.append_text(Text("", style="not dim")).append_text(indented), soft_wrap=True)
+        console.print(line.append_text(indented), soft_wrap=True)
 
 
 def shown_path(path: Path) -> str:
