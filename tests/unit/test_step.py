@@ -169,7 +169,7 @@ def test_a_killed_run_does_not_hold_the_workspace(tmp_path):
 
 
 @pytest.mark.skipif(
-    os.geteuid() == 0, reason="root may write everywhere; tests/unit/test_storage.py covers root"
+    os.geteuid() == 0, reason="root may write everywhere; tests/unit/test_collect.py gives up root for it"
 )
 def test_a_workspace_without_write_permission(tmp_path):
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
