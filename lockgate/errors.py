@@ -66,3 +66,15 @@ class ServingError(LockgateError):
     """A model server did not start, did not answer, or a model folder is not what its digest says."""
 
     exit_code = 8
+
+
+class DeliveryError(LockgateError):
+    """A pushed model's manifests could not be committed to the Git repository or applied to the cluster."""
+
+    exit_code = 9
+
+
+class ClusterError(LockgateError):
+    """The Kubernetes or the Kubeflow Pipelines API does not answer, refuses, or lacks what is needed."""
+
+    exit_code = 10

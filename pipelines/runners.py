@@ -22,11 +22,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "collect": ("split",),
     "validate": ("split", "features", "validation", "evaluate"),
     "transform": ("split", "features", "crosses", "selection", "train"),
-    "tune": ("split", "model", "train", "tune", "evaluate"),
-    "train": ("split", "features", "crosses", "model", "train", "evaluate"),
+    "tune": ("split", "model", "train", "tune", "evaluate", "cluster"),
+    "train": ("split", "features", "crosses", "model", "train", "evaluate", "cluster"),
     "evaluate": ("split", "features", "evaluate", "description"),
     "check_serving": ("split", "features", "evaluate", "serving"),
-    "push": ("split", "features", "evaluate", "serving", "description"),
+    "push": ("split", "features", "evaluate", "serving", "description", "cluster", "push"),
 }
 READS_CODE = ("collect", "tune", "train")
 

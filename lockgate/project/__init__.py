@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from lockgate.project.cluster import Cluster, Push, Schedule, Toleration, TrainingPods
 from lockgate.project.data import (
     Cross,
     Data,
@@ -26,6 +27,7 @@ from lockgate.records import Split
 __all__ = [
     "TASK_METRICS",
     "Choice",
+    "Cluster",
     "Costs",
     "Cross",
     "Data",
@@ -36,14 +38,18 @@ __all__ = [
     "Model",
     "ModelRules",
     "Project",
+    "Push",
     "RandomSplit",
+    "Schedule",
     "Section",
     "Selection",
     "Serving",
     "Slice",
     "Span",
     "TimeSplit",
+    "Toleration",
     "Training",
+    "TrainingPods",
     "Tuning",
     "Validation",
 ]
@@ -92,6 +98,9 @@ class Project(Section):
     tune: Tuning = Tuning()
     evaluate: Evaluation = Evaluation()
     serving: Serving = Serving()
+    cluster: Cluster = Cluster()
+    push: Push = Push()
+    schedules: Mapping[str, Schedule] = Field(default_factory=dict, description="Recurring runs, by name.")
 
     @model_validator(mode="after")
     def _check_features(self) -> Self:

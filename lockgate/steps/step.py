@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lockgate.errors import LockgateError
+from lockgate.ports import Ports
 from lockgate.process import collect_rarely
 from lockgate.progress import Event, emit, now
 from lockgate.project import Project
@@ -55,6 +56,7 @@ class Run:
     settings: Settings
     workspace: Workspace
     key: str
+    ports: Ports = Ports()
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -74,8 +76,8 @@ class Run:
 def step(function: Callable[..., Outcome]) -> Callable[..., bool]:
     """Makes a pipeline step of `function(run, input: Path, …, *, output: Path, …) -> Outcome`.
 
-    The step is called with `settings` (JSON text) and `workspace` (a folder) in place of `run`, and with
-    its paths as text; it returns whether the way ahead is open. Positional paths are inputs, keyword-only
+    The step is called with `settings` (JSON text), `workspace` (a folder, or gs://…) and, on a cluster, its
+    `ports` in place of `run`, and with its paths as text; it returns whether the way ahead is open. Positional paths are inputs, keyword-only
     paths are outputs. Where `LOCKGATE_REUSE` names the step and an earlier run had the same settings,
     inputs and code, the results of that run are taken instead of running again.
     """
@@ -85,11 +87,11 @@ def step(function: Callable[..., Outcome]) -> Callable[..., bool]:
     outputs = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
 
     @functools.wraps(function)
-    def called(settings: str, workspace: str, **paths: str | Path) -> bool:
+    def called(settings: str, workspace: str, ports: Ports = Ports(), **paths: str | Path) -> bool:  # noqa: B008
         collect_rarely()
         given = {n: Path(paths[n]) for n in inputs}
         written = {n: Path(paths[n]) for n in outputs}
-        run = _run(name, Settings.model_validate_json(settings), Workspace(workspace), given)
+        run = _run(name, Settings.model_validate_json(settings), Workspace(workspace), given, ports)
         try:
             outcome = _reused(run, written)
             if outcome is not None:
@@ -118,14 +120,16 @@ def step(function: Callable[..., Outcome]) -> Callable[..., bool]:
     return called
 
 
-def _run(name: str, settings: Settings, workspace: Workspace, inputs: Mapping[str, Path]) -> Run:
+def _run(
+    name: str, settings: Settings, workspace: Workspace, inputs: Mapping[str, Path], ports: Ports
+) -> Run:
     identity = {
         "step": name,
         "settings": settings.digest(),
         "inputs": {n: content_digest(p) for n, p in inputs.items()},
         "champion": workspace.champion() if name == "evaluate" else None,
     }
-    return Run(step=name, settings=settings, workspace=workspace, key=digest_of(identity)[:16])
+    return Run(step=name, settings=settings, workspace=workspace, key=digest_of(identity)[:16], ports=ports)
 
 
 def _reused(run: Run, outputs: Mapping[str, Path]) -> Outcome | None:

@@ -1,0 +1,89 @@
+"""The sections on the cluster: where runs and training pods go, how models are pushed, recurring runs."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from lockgate.project.section import Count, Section
+
+
+def _bucket(value: str | None) -> str | None:
+    if value is not None and not value.startswith("gs://"):
+        raise ValueError("give an address in a bucket, such as gs://bucket/lockgate")
+    return value.rstrip("/") if value else value
+
+
+class Toleration(Section):
+    """A taint of nodes that training pods accept."""
+
+    key: str
+    operator: Literal["Exists", "Equal"] = "Exists"
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+class TrainingPods(Section):
+    """The pods of a training with several workers, or on GPUs; each worker is one pod."""
+
+    launcher: Literal["trainjob", "job"] = Field(
+        default="trainjob",
+        description="trainjob: Kubeflow Trainer; job: a plain Indexed Job, where Trainer is not installed.",
+    )
+    image: str | None = Field(default=None, description="Default: the image of the train step.")
+    cpu: str = Field(default="1", description="Requested by each worker.")
+    memory: str = Field(default="2Gi", description="Requested by each worker, and its limit.")
+    gpus: int = Field(default=0, ge=0, description="By each worker.")
+    gpu_resource: str = "nvidia.com/gpu"
+    shared_memory: str | None = Field(default=None, description="Size of /dev/shm, such as 1Gi; NCCL uses it.")
+    tolerations: tuple[Toleration, ...] = ()
+    node_selector: Mapping[str, str] = Field(default_factory=dict)
+    queue: str | None = Field(default=None, description="Kueue's LocalQueue that the job waits in.")
+
+
+class Cluster(Section):
+    """Where the pipeline runs when it is submitted; a run on this machine does not read it."""
+
+    endpoint: str | None = Field(
+        default=None, description="URL of the Kubeflow Pipelines API; KFP_ENDPOINT overrides it."
+    )
+    experiment: str | None = Field(default=None, description="Default: the project's name.")
+    namespace: str = Field(default="lockgate", description="Of the training jobs and the served models.")
+    workspace: Annotated[str | None, AfterValidator(_bucket)] = Field(
+        default=None, description="The workspace of the runs, such as gs://bucket/flights."
+    )
+    training: TrainingPods = TrainingPods()
+
+
+class Push(Section):
+    """What a submitted run does with an approved model, beside writing its folder."""
+
+    to: Literal["folder", "cluster", "git"] = Field(
+        default="folder",
+        description="folder: nothing more; cluster: server-side apply; git: a commit for GitOps.",
+    )
+    repository: str | None = Field(default=None, description="URL of the Git repository, for to: git.")
+    branch: str = "main"
+    path: str = Field(
+        default="manifests/models", description="Folder in the repository, one folder a model below it."
+    )
+    host: str | None = Field(
+        default=None, description="Host name of the model's route. Default: <name>.<namespace>.models."
+    )
+    gateway: str = Field(default="kserve/kserve-ingress-gateway", description="namespace/name of the Gateway.")
+    replicas: Count = 2
+
+    @model_validator(mode="after")
+    def _check_repository(self) -> Self:
+        if self.to == "git" and not self.repository:
+            raise ValueError("to: git needs repository, the URL of a Git repository")
+        return self
+
+
+class Schedule(Section):
+    """A recurring run, declared; `lockgate schedule` makes the cluster follow."""
+
+    cron: str = Field(description="Six fields, seconds first, as Kubeflow Pipelines reads them: 0 0 3 * * *.")
+    enabled: bool = True
+    max_concurrency: int = Field(default=1, ge=1, le=10)
+    catch_up: bool = Field(default=False, description="Whether runs that were missed are made up for.")
