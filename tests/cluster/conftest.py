@@ -1,0 +1,80 @@
+"""What the tests on a real cluster share: a namespace, a bucket, kubectl, the gateway.
+
+KUBECONFIG chooses the cluster; STORAGE_EMULATOR_HOST names a GCS emulator that the pods reach too, and
+LOCKGATE_TEST_GATEWAY the gateway. `make test-cluster` runs them.
+"""
+
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.kube import GATEWAY, Kubectl
+
+HERE = Path(__file__).parent
+ROLES = ("pipeline", "trainer", "push", "serving", "controller")
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test of this folder is a cluster test, and has more time: pods start on two busy cores."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    """kubectl on the cluster of KUBECONFIG; skips where no cluster answers."""
+    if not os.environ.get("KUBECONFIG"):
+        pytest.skip("KUBECONFIG names no cluster; `make up` makes one")
+    command = Kubectl()
+    try:
+        command("get", "--raw", "/readyz", "--request-timeout=5s")
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no cluster answers at {os.environ['KUBECONFIG']}: {error}")
+    return command
+
+
+@pytest.fixture(scope="module")
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """A namespace under Pod Security `restricted` with a service account a role, gone after the module."""
+    name = f"lockgate-{uuid.uuid4().hex[:6]}"
+    kubectl("create", "namespace", name)
+    try:
+        kubectl("label", "namespace", name, RESTRICTED)
+        for role in ROLES:
+            kubectl("create", "serviceaccount", f"lockgate-{role}", "-n", name)
+        yield name
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def emulator() -> str:
+    """The address of the GCS emulator, for this process and for pods."""
+    address = os.environ.get("STORAGE_EMULATOR_HOST")
+    if not address:
+        pytest.skip("no emulator at STORAGE_EMULATOR_HOST")
+    return address
+
+
+@pytest.fixture(scope="module")
+def bucket(emulator: str) -> str:
+    """An empty bucket on the emulator: gs://…"""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage  # noqa: TID251 - makes the bucket that Lockgate is given
+
+    client = storage.Client(project="emulated", credentials=AnonymousCredentials())
+    return f"gs://{client.create_bucket(f'lockgate-{uuid.uuid4().hex[:8]}').name}"
+
+
+@pytest.fixture(scope="session")
+def gateway() -> str:
+    """The URL of the gateway, which chooses the route by the Host header."""
+    return GATEWAY
