@@ -1,7 +1,7 @@
 """What the tests on a real cluster share: a namespace, a bucket, kubectl, the gateway.
 
-KUBECONFIG chooses the cluster; STORAGE_EMULATOR_HOST names a GCS emulator that the pods reach too, and
-LOCKGATE_TEST_GATEWAY the gateway. `make test-cluster` runs them.
+KUBECONFIG chooses the cluster, STORAGE_EMULATOR_HOST names a GCS emulator that the pods reach too.
+`make test-cluster` runs them.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kube import GATEWAY, Kubectl
+from tests.cluster.kube import Kubectl
 
 HERE = Path(__file__).parent
 ROLES = ("pipeline", "trainer", "push", "serving", "controller")
@@ -75,6 +75,10 @@ def bucket(emulator: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def gateway() -> str:
-    """The URL of the gateway, which chooses the route by the Host header."""
-    return GATEWAY
+def gateway(kubectl: Kubectl) -> str:
+    """The URL of KServe's gateway, which chooses the route by the Host header."""
+    if given := os.environ.get("LOCKGATE_TEST_GATEWAY"):
+        return given
+    found = kubectl.get("gateway", "kserve-ingress-gateway", namespace="kserve")
+    port = found["spec"]["listeners"][0]["port"]
+    return f"http://{found['status']['addresses'][0]['value']}:{port}"

@@ -1,13 +1,11 @@
 """kubectl and waiting, for the tests on a real cluster."""
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-GATEWAY = os.environ.get("LOCKGATE_TEST_GATEWAY", "http://172.31.255.1:8000")
 POLL = 0.5
 T = TypeVar("T")
 
