@@ -1,5 +1,12 @@
-"""Google Cloud Storage: listing and fetching objects. The one module that knows google-cloud-storage."""
+"""Google Cloud Storage, request by request. The one module that knows google-cloud-storage.
 
+Credentials are those that surround the process (workload identity in a pod, application default credentials
+on a laptop); with `STORAGE_EMULATOR_HOST` set there are none. Every upload states the generation that it
+replaces, so it may be repeated after a lost answer: at most one repetition takes effect.
+"""
+
+import base64
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,17 +14,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lockgate.errors import StorageError
-from lockgate.storage import explained, replacing
+from lockgate.storage import Conflict, explained, replacing
 
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
+# A file larger than this goes up in several requests, each of which can be repeated by itself.
+CHUNK_BYTES = 8 << 20
+TIMEOUTS = (10.0, 60.0)
+DEADLINE_SECONDS = 180.0
+WRITER = "lockgate-writer"
+NEW = 0
 
 
 class Object(NamedTuple):
-    """An object of a bucket: its name, its size in bytes, and a number that changes with its content."""
+    """An object of a bucket.
+
+    `generation` changes with its content; `crc32c` is the checksum of its bytes in base 64; `writer` is what
+    the one who wrote it called itself, or "".
+    """
 
     name: str
     size: int
     generation: int
+    crc32c: str = ""
+    writer: str = ""
 
 
 def objects(url: str) -> list[Object]:
@@ -26,14 +45,11 @@ def objects(url: str) -> list[Object]:
     Raises:
         StorageError: no such bucket, nothing there, no permission, no answer.
     """
-    bucket, _, path = url.removeprefix("gs://").partition("/")
+    bucket, path = split(url)
     folder = path.rstrip("/") + "/" if path else ""
-    with _explained(url):
-        found = [
-            Object(blob.name, blob.size, blob.generation or 0)
-            for blob in _client().list_blobs(bucket, prefix=path.rstrip("/"))
-            if (blob.name == path or blob.name.startswith(folder)) and not blob.name.endswith("/")
-        ]
+    found = [
+        o for o in under(bucket, path.rstrip("/")) if o.name == path or not path or o.name.startswith(folder)
+    ]
     if not found:
         raise StorageError(
             f"There is nothing at {url}.", "A source names an object or a folder.", "Check the address."
@@ -47,34 +63,225 @@ def download(url: str, folder: Path) -> list[Path]:
     Raises:
         StorageError: as for `objects`; or the folder cannot be written.
     """
-    bucket, _, path = url.removeprefix("gs://").partition("/")
+    bucket, path = split(url)
     files = []
     for found in objects(url):
         inside = found.name.removeprefix(path.rstrip("/")).lstrip("/") or Path(found.name).name
-        target = folder / inside
-        with explained(target), replacing(target) as temporary, _explained(url):
-            _client().bucket(bucket).blob(found.name).download_to_filename(str(temporary))
-        files.append(target)
+        get_file(bucket, found.name, folder / inside)
+        files.append(folder / inside)
     return files
 
 
-def _client() -> Any:
+def split(url: str) -> tuple[str, str]:
+    """The bucket and the path of `gs://bucket/path`.
+
+    Raises:
+        StorageError: that is no such address.
+    """
+    bucket, _, path = url.removeprefix("gs://").partition("/")
+    if not url.startswith("gs://") or not bucket:
+        raise StorageError(f"{url} is no address in a bucket.", "An address is gs://bucket/path.", "Mend it.")
+    return bucket, path
+
+
+def under(bucket: str, prefix: str) -> Iterator[Object]:
+    """All objects whose name starts with `prefix`, by name; folders' own markers are left out.
+
+    Raises:
+        StorageError: no such bucket, no permission, no answer.
+    """
+    with _explained(f"gs://{bucket}/{prefix}", "storage.objects.list"):
+        for blob in client().list_blobs(bucket, prefix=prefix, timeout=TIMEOUTS, retry=_retry()):
+            if not blob.name.endswith("/"):
+                yield _object(blob)
+
+
+def look(bucket: str, name: str) -> Object | None:
+    """What is known of an object; None where there is none.
+
+    Raises:
+        StorageError: no such bucket, no permission, no answer.
+    """
+    with _explained(f"gs://{bucket}/{name}", "storage.objects.get"):
+        blob = client().bucket(bucket).get_blob(name, timeout=TIMEOUTS, retry=_retry())
+    return _object(blob) if blob is not None else None
+
+
+def get(bucket: str, found: Object) -> bytes | None:
+    """The bytes of exactly that generation of an object; None when it is no longer there.
+
+    Raises:
+        StorageError: the bytes do not have the checksum that the bucket names; no permission, no answer.
+    """
+    from google.api_core.exceptions import NotFound
+
+    with _explained(f"gs://{bucket}/{found.name}", "storage.objects.get"):
+        blob = client().bucket(bucket).blob(found.name, generation=found.generation)
+        try:
+            data: bytes = blob.download_as_bytes(checksum="crc32c", timeout=TIMEOUTS, retry=_retry())
+        except NotFound:
+            return None
+    _check(f"gs://{bucket}/{found.name}", checksum(data), found.crc32c)
+    return data
+
+
+def get_file(bucket: str, name: str, path: Path) -> bool:
+    """Fetches an object into a file, whole or not at all; returns whether there is such an object.
+
+    Raises:
+        StorageError: the bytes do not have the checksum that the bucket names; no permission, no answer; the
+            file cannot be written.
+    """
+    from google.api_core.exceptions import NotFound
+
+    url = f"gs://{bucket}/{name}"
+    if (found := look(bucket, name)) is None:
+        return False
+    with explained(path), replacing(path) as temporary:
+        with _explained(url, "storage.objects.get"):
+            blob = client().bucket(bucket).blob(name, generation=found.generation)
+            try:
+                blob.download_to_filename(str(temporary), checksum="crc32c", timeout=TIMEOUTS, retry=_retry())
+            except NotFound:
+                raise Conflict(
+                    f"{url} was replaced while it was fetched.", "", "Run the step again."
+                ) from None
+        _check(url, checksum(temporary), found.crc32c)
+    return True
+
+
+def put(bucket: str, name: str, content: bytes | Path, *, replaces: int, writer: str = "") -> bool:
+    """Writes an object whose generation is `replaces` (0: that is not there); whole or not at all.
+
+    Returns:
+        Whether it was written; False: there is another generation, and it stays.
+
+    Raises:
+        StorageError: no such bucket, no permission, no answer, the file cannot be read.
+    """
+    from google.api_core.exceptions import PreconditionFailed
+
+    given = {
+        "if_generation_match": replaces,
+        "content_type": "application/octet-stream",
+        "checksum": "crc32c",
+        "crc32c_checksum_value": checksum(content),
+        "timeout": TIMEOUTS,
+        "retry": _retry(),
+    }
+    with _explained(f"gs://{bucket}/{name}", "storage.objects.create"):
+        large = isinstance(content, Path) and content.stat().st_size > CHUNK_BYTES
+        blob = client().bucket(bucket).blob(name, chunk_size=CHUNK_BYTES if large else None)
+        if writer:
+            blob.metadata = {WRITER: writer}
+        try:
+            if isinstance(content, Path):
+                blob.upload_from_filename(str(content), **given)
+            else:
+                blob.upload_from_string(content, **given)
+        except PreconditionFailed:
+            return False
+    return True
+
+
+def drop(bucket: str, name: str) -> None:
+    """Deletes an object, if it is there.
+
+    Raises:
+        StorageError: no such bucket, no permission, no answer.
+    """
+    from google.api_core.exceptions import NotFound
+
+    with _explained(f"gs://{bucket}/{name}", "storage.objects.delete"):
+        try:
+            client().bucket(bucket).blob(name).delete(timeout=TIMEOUTS, retry=_retry())
+        except NotFound:
+            return
+
+
+def checksum(content: bytes | Path) -> str:
+    """The CRC32C of bytes, or of a file's bytes, in base 64 as Google Cloud Storage writes it."""
+    import google_crc32c
+
+    total: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call,unused-ignore]
+    if isinstance(content, Path):
+        with content.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                total.update(block)
+    else:
+        total.update(content)
+    return base64.b64encode(total.digest()).decode()
+
+
+def client() -> Any:
+    """The process's client: one for each emulator, none shared with a process that was forked."""
+    return _client(os.environ.get(EMULATOR_VARIABLE, ""), os.getpid())
+
+
+@functools.cache
+def _client(emulator: str, _process: int) -> Any:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
 
-    if os.environ.get(EMULATOR_VARIABLE):
+    if emulator:
         return storage.Client(project="emulated", credentials=AnonymousCredentials())
     return storage.Client()
 
 
+@functools.cache
+def _retry() -> Any:
+    from google.cloud.storage.retry import DEFAULT_RETRY
+
+    return DEFAULT_RETRY.with_delay(initial=0.5, maximum=20.0, multiplier=2.0).with_timeout(DEADLINE_SECONDS)
+
+
+def _object(blob: Any) -> Object:
+    writer = str((blob.metadata or {}).get(WRITER, ""))
+    return Object(blob.name, int(blob.size or 0), int(blob.generation or 0), blob.crc32c or "", writer)
+
+
+def _check(url: str, found: str, wanted: str) -> None:
+    if wanted and found != wanted:
+        raise StorageError(
+            f"{url} arrived with the checksum {found}; the bucket says {wanted}.",
+            "What is fetched has to be what was stored.",
+            "Run the step again; if it stays so, the object or the way to it is damaged.",
+        )
+
+
 @contextmanager
-def _explained(url: str) -> Iterator[None]:
-    from google.api_core.exceptions import GoogleAPIError
+def _explained(url: str, permission: str) -> Iterator[None]:
+    from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, Unauthorized
     from google.auth.exceptions import GoogleAuthError
+    from google.cloud.storage.exceptions import DataCorruption
     from requests import RequestException  # type: ignore[import-untyped,unused-ignore]
 
     try:
         yield
+    except NotFound:
+        bucket = split(url)[0]
+        raise StorageError(
+            f"There is no bucket {bucket}, or no access to it.",
+            "A bucket is made before it is used.",
+            f"Make it with `gcloud storage buckets create gs://{bucket}`, or check the address {url}.",
+        ) from None
+    except (Forbidden, Unauthorized):
+        role = (
+            "roles/storage.objectViewer"
+            if permission.endswith(("get", "list"))
+            else "roles/storage.objectUser"
+        )
+        raise StorageError(
+            f"{url} may not be used: the permission {permission} is missing.",
+            f"The service account needs the role {role} on the bucket.",
+            f"Grant it: `gcloud storage buckets add-iam-policy-binding gs://{split(url)[0]} --role={role}`.",
+        ) from None
+    except DataCorruption as error:
+        raise StorageError(
+            f"{url} was damaged on its way: {error}.",
+            "What arrives has to be what was sent.",
+            "Run the step again.",
+        ) from None
     except GoogleAuthError as error:
         raise StorageError(
             f"{url} cannot be reached: {error}.",
@@ -83,5 +290,5 @@ def _explained(url: str) -> Iterator[None]:
         ) from None
     except (GoogleAPIError, RequestException) as error:
         raise StorageError(
-            f"{url} cannot be reached: {error}.", "", "Check the address and the permissions."
+            f"{url} cannot be reached: {error}.", "", "Check the network, the address and the permissions."
         ) from None

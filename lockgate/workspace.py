@@ -1,8 +1,10 @@
-"""The folder that outlives a run: data partitions, kept results, checkpoints, pushed models, runs."""
+"""What outlives a run, in a folder or a bucket: partitions, results, checkpoints, pushed models, runs."""
 
+import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,21 +12,70 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lockgate.errors import Busy
-from lockgate.storage import explained, write_atomically
+from lockgate.errors import Busy, StorageError
+from lockgate.storage import BUCKET_SCHEME, explained, store_at, write_atomically
+
+CHAMPION = "champion.json"
 
 
 class Workspace:
     """The layout of a workspace; nothing is made before it is needed.
 
+    In a bucket, `root` is a local mirror: `fetch` brings there what is to be read, `publish` sends what was
+    written there. What goes through the mirror never changes under its name; the few objects that do
+    (champion.json, statistics/passed.json) are read and replaced by `store`.
+
     Args:
-        root: the folder, by default `.lockgate` beside project.yaml.
+        address: the folder, by default `.lockgate` beside project.yaml; or `gs://bucket/path`.
     """
 
     KEPT_RESULTS = 3
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root).absolute()
+    def __init__(self, address: str | Path) -> None:
+        self.store = store_at(address)
+        self.address = self.store.address
+        self.is_remote = self.address.startswith(BUCKET_SCHEME)
+        self.root = _mirror(self.address) if self.is_remote else Path(self.address)
+
+    def fetch(self, *names: str) -> Path:
+        """Brings objects that are not in `root` yet there; returns the (first) local path.
+
+        An object that is nowhere leaves no file. On a folder this does nothing.
+
+        Raises:
+            StorageError: the bucket cannot be read, or the mirror cannot be written.
+        """
+        if self.is_remote:
+            self.store.fetch_all([n for n in names if not (self.root / n).exists()], self.root)
+        return self.root / names[0]
+
+    def fetch_folder(self, name: str) -> Path:
+        """Brings all objects under `name/` into `root`; returns the local folder.
+
+        Raises:
+            StorageError: the bucket cannot be read, or the mirror cannot be written.
+        """
+        if self.is_remote:
+            self.fetch(name, *self.store.names(f"{name}/"))
+        return self.root / name
+
+    def publish(self, *names: str) -> None:
+        """Sends files of `root` into the bucket; of a folder, all files in it. On a folder this does nothing.
+
+        An object that is there already is left as it is: its name stands for what it says, and who came
+        first has said it.
+
+        Raises:
+            StorageError: the bucket cannot be written.
+        """
+        if not self.is_remote:
+            return
+        files = [p for n in names for p in _files(self.root / n)]
+        wanted = [p.relative_to(self.root).as_posix() for p in files]
+        there = {
+            n for folder in {w.rpartition("/")[0] for w in wanted} for n in self.store.names(f"{folder}/")
+        }
+        self.store.send_all(self.root, [w for w in wanted if w not in there], is_new=True)
 
     @property
     def data(self) -> Path:
@@ -65,12 +116,12 @@ class Workspace:
 
     def champion(self) -> str | None:
         """The digest of the model that was pushed last, or None before the first."""
-        pointer = self.root / "champion.json"
-        return str(json.loads(pointer.read_text())["digest"]) if pointer.exists() else None
+        pointer = self.store.read(CHAMPION)
+        return str(json.loads(pointer)["digest"]) if pointer is not None else None
 
     def crown(self, digest: str) -> None:
         """Makes a pushed model the champion."""
-        write_atomically(self.root / "champion.json", json.dumps({"digest": digest}).encode())
+        self.store.write(CHAMPION, json.dumps({"digest": digest}).encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -118,6 +169,26 @@ class Workspace:
         others = sorted(target.parent.iterdir(), key=lambda p: p.stat().st_mtime)
         for old in others[: -self.KEPT_RESULTS]:
             shutil.rmtree(old)
+
+
+def _mirror(address: str) -> Path:
+    """The folder that mirrors a bucket: the same for all processes of this user, and nobody else's."""
+    where = f"{os.environ.get('STORAGE_EMULATOR_HOST', '')} {address}"
+    name = hashlib.sha256(where.encode()).hexdigest()[:16]
+    base = Path(tempfile.gettempdir()) / f"lockgate-{os.getuid()}"
+    with explained(base):
+        base.mkdir(mode=0o700, exist_ok=True)
+        if base.is_symlink() or base.stat().st_uid != os.getuid():
+            raise StorageError(
+                f"{base} belongs to somebody else.",
+                "The mirror of a bucket lies in a folder of one's own.",
+                "Set TMPDIR to a folder of yours.",
+            )
+    return base / name
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
 def link_tree(source: Path, target: Path) -> None:

@@ -1,0 +1,130 @@
+"""The store on a bucket: what `Store` promises, by the generations of Google Cloud Storage."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lockgate import gcs
+from lockgate.storage import Conflict
+
+ATTEMPTS = 12
+PARALLEL = 8
+
+
+class BucketStore:
+    """All objects under `gs://bucket/path`.
+
+    Args:
+        address: that address.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address.rstrip("/")
+        self._bucket, path = gcs.split(self.address)
+        self._folder = f"{path}/" if path else ""
+
+    def read(self, name: str) -> bytes | None:
+        """As the port says."""
+        return self._current(name)[0]
+
+    def write(self, name: str, data: bytes, *, is_new: bool = False) -> bool:
+        """As the port says."""
+        if is_new:
+            return self._add(name, data)
+        self.replace(name, lambda _: data)
+        return True
+
+    def names(self, prefix: str = "") -> list[str]:
+        """As the port says."""
+        found = gcs.under(self._bucket, self._folder + prefix)
+        return [o.name.removeprefix(self._folder) for o in found]
+
+    def fetch(self, name: str, path: Path) -> bool:
+        """As the port says."""
+        return gcs.get_file(self._bucket, self._folder + name, path)
+
+    def send(self, path: Path, name: str, *, is_new: bool = False) -> bool:
+        """As the port says."""
+        if is_new:
+            return self._add(name, path)
+        self._put_over(name, lambda: path)
+        return True
+
+    def delete(self, name: str) -> None:
+        """As the port says."""
+        gcs.drop(self._bucket, self._folder + name)
+
+    def replace(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
+        """As the port says."""
+        wait = 0.05
+        for _ in range(ATTEMPTS):
+            before, generation = self._current(name)
+            after = change(before)
+            if self._put(name, after, generation):
+                return after
+            time.sleep(random.uniform(0, wait))  # noqa: S311 - not for secrets
+            wait = min(2 * wait, 2.0)
+        raise self._contended(name)
+
+    def fetch_all(self, names: Iterable[str], folder: Path) -> None:
+        """As the port says."""
+        self._each(lambda name: self.fetch(name, folder / name), names)
+
+    def send_all(self, folder: Path, names: Iterable[str], *, is_new: bool = False) -> None:
+        """As the port says."""
+        self._each(lambda name: self.send(folder / name, name, is_new=is_new), names)
+
+    def _each(self, act: Callable[[str], object], names: Iterable[str]) -> None:
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            waiting = [pool.submit(act, name) for name in names]
+            try:
+                for one in waiting:
+                    one.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _current(self, name: str) -> tuple[bytes | None, int]:
+        """The bytes and the generation of an object; None and 0 where there is none."""
+        while found := gcs.look(self._bucket, self._folder + name):
+            if (data := gcs.get(self._bucket, found)) is not None:
+                return data, found.generation
+        return None, gcs.NEW
+
+    def _add(self, name: str, content: bytes | Path) -> bool:
+        full = self._folder + name
+        if gcs.put(self._bucket, full, content, replaces=gcs.NEW):
+            return True
+        there = gcs.look(self._bucket, full)
+        if there is None or there.crc32c != gcs.checksum(content):
+            raise Conflict(
+                f"{self.address}/{name} is there already, with other content.",
+                "An object that is named by its content is written once.",
+                "Delete that object if it is damaged, and run the step again.",
+            )
+        return False
+
+    def _put(self, name: str, content: bytes | Path, generation: int) -> bool:
+        """Writes in place of a generation; a lost answer to a write that took effect is found out."""
+        writer = uuid.uuid4().hex
+        full = self._folder + name
+        if gcs.put(self._bucket, full, content, replaces=generation, writer=writer):
+            return True
+        there = gcs.look(self._bucket, full)
+        return there is not None and there.writer == writer
+
+    def _put_over(self, name: str, content: Callable[[], Path]) -> None:
+        for _ in range(ATTEMPTS):
+            there = gcs.look(self._bucket, self._folder + name)
+            if self._put(name, content(), there.generation if there else gcs.NEW):
+                return
+        raise self._contended(name)
+
+    def _contended(self, name: str) -> Conflict:
+        return Conflict(
+            f"{self.address}/{name} was changed by others {ATTEMPTS} times while it was to be replaced.",
+            "A change is based on what was read.",
+            "Run the step again when fewer runs use this workspace.",
+        )
