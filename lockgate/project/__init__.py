@@ -58,9 +58,11 @@ TASK_METRICS: Mapping[str, str] = {"binary": "roc_auc", "multiclass": "log_loss"
 
 
 def _slug(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", value):
+    # With a revision's digest and KServe's own endings it must fit into a label of 63 characters.
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,37}[a-z0-9])?", value):
         raise ValueError(
-            "use up to 40 lower-case letters, digits and '-', a letter first (it names Kubernetes objects)"
+            "use up to 39 lower-case letters, digits and '-', a letter first, no '-' last "
+            "(it names Kubernetes objects)"
         )
     return value
 

@@ -1,17 +1,34 @@
 """The sections on the cluster: where runs and training pods go, how models are pushed, recurring runs."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lockgate.project.section import Count, Section
+from lockgate.project.cron import check_cron
+from lockgate.project.section import Count, Positive, Section
 
 
 def _bucket(value: str | None) -> str | None:
     if value is not None and not value.startswith("gs://"):
         raise ValueError("give an address in a bucket, such as gs://bucket/lockgate")
     return value.rstrip("/") if value else value
+
+
+def _host(value: str | None) -> str | None:
+    label = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+    if value is not None and (len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value)):
+        raise ValueError(
+            "give a host name of lower-case letters, digits, '-' and '.', such as churn.example.org"
+        )
+    return value
+
+
+def _gateway(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][-a-z0-9]*/[a-z0-9][-.a-z0-9]*", value):
+        raise ValueError("give a Gateway as namespace/name, such as kserve/kserve-ingress-gateway")
+    return value
 
 
 class Toleration(Section):
@@ -35,7 +52,9 @@ class TrainingPods(Section):
     memory: str = Field(default="2Gi", description="Requested by each worker, and its limit.")
     gpus: int = Field(default=0, ge=0, description="By each worker.")
     gpu_resource: str = "nvidia.com/gpu"
-    shared_memory: str | None = Field(default=None, description="Size of /dev/shm, such as 1Gi; NCCL uses it.")
+    shared_memory: str | None = Field(
+        default=None, description="Size of /dev/shm, such as 1Gi; NCCL uses it."
+    )
     tolerations: tuple[Toleration, ...] = ()
     node_selector: Mapping[str, str] = Field(default_factory=dict)
     queue: str | None = Field(default=None, description="Kueue's LocalQueue that the job waits in.")
@@ -52,6 +71,9 @@ class Cluster(Section):
     workspace: Annotated[str | None, AfterValidator(_bucket)] = Field(
         default=None, description="The workspace of the runs, such as gs://bucket/flights."
     )
+    service_account: str | None = Field(
+        default=None, description="Of the steps' pods. Default: the one that the endpoint gives to runs."
+    )
     training: TrainingPods = TrainingPods()
 
 
@@ -67,11 +89,18 @@ class Push(Section):
     path: str = Field(
         default="manifests/models", description="Folder in the repository, one folder a model below it."
     )
-    host: str | None = Field(
+    host: Annotated[str | None, AfterValidator(_host)] = Field(
         default=None, description="Host name of the model's route. Default: <name>.<namespace>.models."
     )
-    gateway: str = Field(default="kserve/kserve-ingress-gateway", description="namespace/name of the Gateway.")
+    gateway: Annotated[str, AfterValidator(_gateway)] = Field(
+        default="kserve/kserve-ingress-gateway", description="namespace/name of the Gateway."
+    )
     replicas: Count = 2
+    cpu: str = Field(default="1", description="Requested by each replica.")
+    cpu_limit: str = Field(default="2", description="Of each replica; its memory is serving.memory_mb.")
+    ready_seconds: Positive = Field(
+        default=600.0, description="For all replicas to answer, before traffic moves to them; else an error."
+    )
 
     @model_validator(mode="after")
     def _check_repository(self) -> Self:
@@ -83,7 +112,9 @@ class Push(Section):
 class Schedule(Section):
     """A recurring run, declared; `lockgate schedule` makes the cluster follow."""
 
-    cron: str = Field(description="Six fields, seconds first, as Kubeflow Pipelines reads them: 0 0 3 * * *.")
+    cron: Annotated[str, AfterValidator(check_cron)] = Field(
+        description="Six fields, seconds first, UTC, as Kubeflow Pipelines reads them: 0 0 3 * * *."
+    )
     enabled: bool = True
     max_concurrency: int = Field(default=1, ge=1, le=10)
     catch_up: bool = Field(default=False, description="Whether runs that were missed are made up for.")

@@ -106,7 +106,8 @@ class ModelCard(Record):
     """What a person needs to know of a pushed model. Times are UTC.
 
     `content` is the digest that names the model; `snapshot` the data it was trained on; `threshold` is the
-    score from which on the decision is positive (binary tasks) and `decision` says so in words, with costs.
+    score from which on the decision is positive (binary tasks) and `decision` says so in words, with costs;
+    `memory_mb` is what the serving gate measured (1 MB = 1,000,000 bytes).
     """
 
     content: str
@@ -129,3 +130,4 @@ class ModelCard(Record):
     verdicts: tuple[CardVerdict, ...]
     intended_use: str = ""
     limits: tuple[str, ...] = ()
+    memory_mb: float | None = None

@@ -1,4 +1,4 @@
-"""Push, laptop form: an approved model becomes an immutable folder and the champion."""
+"""Push: an approved model becomes an immutable folder, is delivered to where it serves, and the champion."""
 
 import os
 from collections.abc import Mapping
@@ -13,9 +13,11 @@ from lockgate.shipping.card import example
 from lockgate.shipping.folder import CARD, MANIFEST, publish
 from lockgate.shipping.manifest import STORE_PLACEHOLDER, STORE_VARIABLE, inference_service, render
 from lockgate.shipping.record import ModelCard
+from lockgate.shipping.revision import revision_of
 from lockgate.steps.check_serving import serving_spec
 from lockgate.steps.step import Outcome, Run, step
 from lockgate.training.spec import ModelSpec
+from lockgate.workspace import Workspace
 
 
 @step
@@ -30,13 +32,14 @@ def push(
     *,
     card: Path,
 ) -> Outcome:
-    """Writes `models/<digest>` and its `card`, and crowns it; does neither when a gate is closed.
+    """Writes `models/<digest>` and its `card`, delivers and crowns it; none of it when a gate is closed.
 
     The same model pushed again changes nothing: its card stays the one of the first time.
 
     Raises:
         StorageError: the workspace cannot be written.
         ServingError: the folder of that digest is there, but its content was changed.
+        DeliveryError: the cluster or the Git repository refused it; the champion stays the one before.
     """
     verdicts = [Verdict.load(path) for path in (data_verdict, model_verdict, serving_verdict)]
     if closed := [verdict for verdict in verdicts if not verdict.is_open]:
@@ -46,26 +49,29 @@ def push(
     spec = ModelSpec.load(model / "model.json")
     judged = EvaluationRecord.load(evaluation / "evaluation.json")
     test = read(run.workspace, frozen, "test", [column.name for column in spec.inputs])
-    store = os.environ.get(STORE_VARIABLE, STORE_PLACEHOLDER)
-    memory = measured_memory(verdicts[2], run.project.serving.memory_mb)
+    row = example(test, spec)
+    store = model_store(run.workspace)
 
     def derived(digest: str) -> Mapping[str, bytes]:
         written = describe(digest, now(), run.project, frozen, spec, judged, verdicts)
-        limit = run.project.serving.memory_mb
-        service = inference_service(run.project.name, digest, store, memory, limit)
         return {
             CARD: (written.model_dump_json(indent=2) + "\n").encode(),
-            MANIFEST: render(service),
+            MANIFEST: render(inference_service(written, run.project, store)),
         }
 
-    folder, is_new = publish(run.workspace.models, model, serving_spec(judged), example(test, spec), derived)
+    folder, is_new = publish(run.workspace.models, model, serving_spec(judged), row, derived)
+    kept = ModelCard.load(folder / CARD)
+    message = f"{run.project.name} {folder.name[:12]} {'pushed' if is_new else 'was pushed before'}"
+    if run.ports.delivery is not None:
+        run.tell("delivering the model")
+        message += "; " + run.ports.delivery.deliver(revision_of(kept, run.project, store, row.row))
     run.workspace.crown(folder.name)
-    ModelCard.load(folder / CARD).save(card)
-    state = "pushed" if is_new else "was pushed before"
-    return Outcome(message=f"{run.project.name} {folder.name[:12]} {state}")
+    kept.save(card)
+    return Outcome(message=message)
 
 
-def measured_memory(verdict: Verdict, otherwise: float) -> float:
-    """The memory that the serving gate measured, in MB."""
-    check = next((check for check in verdict.checks if check.rule == "memory"), None)
-    return check.value if check is not None and check.value is not None else otherwise
+def model_store(workspace: Workspace) -> str:
+    """Where the cluster finds model folders: the workspace's bucket, or what LOCKGATE_STORE names."""
+    return os.environ.get(STORE_VARIABLE) or (
+        f"{workspace.address}/{workspace.models.name}" if workspace.is_remote else STORE_PLACEHOLDER
+    )

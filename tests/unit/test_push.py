@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import stat
 import subprocess
 import sys
@@ -11,10 +10,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
 
 from lockgate.data.snapshot import columns_of, content_of
-from lockgate.errors import ServingError, StorageError
+from lockgate.errors import DeliveryError, ServingError, StorageError
 from lockgate.evaluation.record import (
     Champion,
     EvaluationRecord,
@@ -24,10 +22,10 @@ from lockgate.evaluation.record import (
     Threshold,
 )
 from lockgate.features.raw import raw_columns
+from lockgate.ports import Delivery, Ports
 from lockgate.project import Data, Project
 from lockgate.records import Check, Partition, Snapshot, Verdict
 from lockgate.shipping.folder import DERIVED, Example, ServingSpec, check_digest, folder_digest, publish
-from lockgate.shipping.manifest import inference_service, revision
 from lockgate.shipping.record import ModelCard
 from lockgate.shipping.serve import greeting, model_folder
 from lockgate.steps.push import push
@@ -105,7 +103,7 @@ def run(tmp_path, model):
     )  # fmt: skip
     evaluation.save(tmp_path / "evaluation" / "evaluation.json")
 
-    def call(closed: str = ""):
+    def call(closed: str = "", delivery: Delivery | None = None):
         for gate in ("data", "model", "serving"):
             checks = [
                 Check(rule="memory", subject="s", severity="error", passed=True, message="ok", value=800.0)
@@ -120,7 +118,7 @@ def run(tmp_path, model):
             Settings(project=PROJECT, version="1").model_dump_json(), str(workspace.root),
             snapshot=tmp_path / "snapshot", model=model, evaluation=tmp_path / "evaluation",
             data_verdict=tmp_path / "data.json", model_verdict=tmp_path / "model.json",
-            serving_verdict=tmp_path / "serving.json", card=card,
+            serving_verdict=tmp_path / "serving.json", card=card, ports=Ports(delivery=delivery),
         )  # fmt: skip
         return pushed, card, workspace
 
@@ -164,6 +162,50 @@ def test_pushing_twice_changes_nothing(run):
     assert pushed
     assert second_card.read_text() == words
     assert {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in workspace.models.rglob("*")} == before
+
+
+class Delivered:
+    """A place that takes revisions, or refuses them; remembers what it saw."""
+
+    def __init__(self, workspace, refusal: str = "") -> None:
+        self.workspace, self.refusal = workspace, refusal
+        self.revisions, self.champions = [], []
+
+    def deliver(self, revision):
+        assert (self.workspace.models / revision.digest / "card.json").exists(), "it is there to be served"
+        self.champions.append(self.workspace.champion())
+        if self.refusal:
+            raise DeliveryError(self.refusal)
+        self.revisions.append(revision)
+        return "it has the traffic"
+
+
+def test_a_model_is_delivered_before_it_is_the_champion_and_each_time_alike(run, tmp_path, capsys):
+    place = Delivered(Workspace(tmp_path / "space"))
+    _, _, workspace = run(delivery=place)
+    run(delivery=place)
+    first, second = place.revisions
+    assert first == second, "the second push takes the card and the memory of the first"
+    assert first.digest == workspace.champion()
+    assert first.row["Ziel"] == "Zürich"
+    assert first.card.memory_mb == 800.0
+    assert place.champions == [None, first.digest]
+    assert "pushed; it has the traffic" in capsys.readouterr().out
+
+
+def test_a_model_that_could_not_be_delivered_is_not_the_champion(run, tmp_path):
+    with pytest.raises(DeliveryError, match="no route"):
+        run(delivery=Delivered(Workspace(tmp_path / "space"), refusal="There is no route."))
+    assert Workspace(tmp_path / "space").champion() is None
+    pushed, _, workspace = run(delivery=Delivered(Workspace(tmp_path / "space")))
+    assert pushed
+    assert workspace.champion() is not None
+
+
+def test_behind_a_closed_gate_nothing_is_delivered(run, tmp_path):
+    place = Delivered(Workspace(tmp_path / "space"))
+    run(closed="model", delivery=place)
+    assert place.champions == []
 
 
 def test_another_model_gets_another_folder_and_the_old_one_stays(run, model):
@@ -240,50 +282,6 @@ def test_the_digest_leaves_out_what_is_made_from_it(run):
     (folder / "extra").write_text("")
     with pytest.raises(ServingError, match="changed"):
         check_digest(folder)
-
-
-def built(data, kind):
-    """A KServe or Kubernetes object from its YAML, by their own Python models; unknown keys are errors."""
-    import kserve
-    from kubernetes import client
-
-    if nested := re.fullmatch(r"(list\[|dict\(str, )(.*)[\])]", kind):
-        return (
-            [built(v, nested[2]) for v in data]
-            if nested[1] == "list["
-            else {k: built(v, nested[2]) for k, v in data.items()}
-        )
-    model = getattr(kserve, kind, None) or getattr(client, kind, None)
-    if model is None:
-        assert type(data).__name__ == kind or kind in ("object", "ResourceQuantity"), (data, kind)
-        return data
-    names = {key: name for name, key in model.attribute_map.items()}
-    return model(**{names[key]: built(v, model.openapi_types[names[key]]) for key, v in data.items()})
-
-
-def test_the_manifest_is_an_inference_service_for_kserve(run):
-    from kubernetes.client import ApiClient
-
-    _, _, workspace = run()
-    digest = workspace.champion()
-    manifest = yaml.safe_load((workspace.models / digest / "inferenceservice.yaml").read_text())
-    service = built(manifest, "V1beta1InferenceService")
-    kept = ApiClient().sanitize_for_serialization(service)
-    assert kept["spec"]["predictor"]["model"].pop("name") == ""  # filled in by KServe's Python model
-    assert kept == manifest
-    predictor = service.spec.predictor.model
-    assert service.metadata.name == revision("flights", digest) == f"flights-{digest[:8]}"
-    assert predictor.storage_uri.endswith(f"/{digest}")
-    assert predictor.resources.requests["memory"] == "1000M"
-    assert predictor.resources.limits["memory"] == "1500M"
-    assert service.metadata.annotations["lockgate.dev/digest"] == digest
-    with pytest.raises(KeyError, match="storageUrl"):
-        built({"storageUrl": "gs://b"}, "V1beta1ModelSpec")
-
-
-def test_a_name_that_kubernetes_refuses_is_refused():
-    with pytest.raises(ValueError, match="no Kubernetes name"):
-        inference_service("x" * 50, "a" * 64, "gs://b", 1, 2)
 
 
 def test_the_champion_is_served_and_another_by_its_first_digits(run):
