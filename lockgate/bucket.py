@@ -3,7 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,13 +28,14 @@ class BucketStore:
 
     def read(self, name: str) -> bytes | None:
         """As the port says."""
-        return self._current(name)[0]
+        found = gcs.get(self._bucket, self._folder + name)
+        return found[0] if found else None
 
     def write(self, name: str, data: bytes, *, is_new: bool = False) -> bool:
         """As the port says."""
         if is_new:
             return self._add(name, data)
-        self.replace(name, lambda _: data)
+        self._put_over(name, data)
         return True
 
     def names(self, prefix: str = "") -> list[str]:
@@ -50,7 +51,7 @@ class BucketStore:
         """As the port says."""
         if is_new:
             return self._add(name, path)
-        self._put_over(name, lambda: path)
+        self._put_over(name, path)
         return True
 
     def delete(self, name: str) -> None:
@@ -59,14 +60,13 @@ class BucketStore:
 
     def replace(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
         """As the port says."""
-        wait = 0.05
-        for _ in range(ATTEMPTS):
-            before, generation = self._current(name)
+        for wait in _waits():
+            found = gcs.get(self._bucket, self._folder + name)
+            before, generation = found or (None, gcs.NEW)
             after = change(before)
-            if self._put(name, after, generation):
+            if after == before or self._put(name, after, generation):
                 return after
-            time.sleep(random.uniform(0, wait))  # noqa: S311 - not for secrets
-            wait = min(2 * wait, 2.0)
+            time.sleep(wait)
         raise self._contended(name)
 
     def fetch_all(self, names: Iterable[str], folder: Path) -> None:
@@ -85,13 +85,6 @@ class BucketStore:
                     one.result()
             finally:
                 pool.shutdown(cancel_futures=True)
-
-    def _current(self, name: str) -> tuple[bytes | None, int]:
-        """The bytes and the generation of an object; None and 0 where there is none."""
-        while found := gcs.look(self._bucket, self._folder + name):
-            if (data := gcs.get(self._bucket, found)) is not None:
-                return data, found.generation
-        return None, gcs.NEW
 
     def _add(self, name: str, content: bytes | Path) -> bool:
         full = self._folder + name
@@ -115,11 +108,12 @@ class BucketStore:
         there = gcs.look(self._bucket, full)
         return there is not None and there.writer == writer
 
-    def _put_over(self, name: str, content: Callable[[], Path]) -> None:
-        for _ in range(ATTEMPTS):
+    def _put_over(self, name: str, content: bytes | Path) -> None:
+        for wait in _waits():
             there = gcs.look(self._bucket, self._folder + name)
-            if self._put(name, content(), there.generation if there else gcs.NEW):
+            if self._put(name, content, there.generation if there else gcs.NEW):
                 return
+            time.sleep(wait)
         raise self._contended(name)
 
     def _contended(self, name: str) -> Conflict:
@@ -128,3 +122,9 @@ class BucketStore:
             "A change is based on what was read.",
             "Run the step again when fewer runs use this workspace.",
         )
+
+
+def _waits() -> Iterator[float]:
+    """Seconds to wait after each lost attempt: random, so that two writers do not meet again."""
+    for attempt in range(ATTEMPTS):
+        yield random.uniform(0, min(0.05 * 2**attempt, 2.0))  # noqa: S311 - not for secrets

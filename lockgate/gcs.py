@@ -6,22 +6,24 @@ replaces, so it may be repeated after a lost answer: at most one repetition take
 """
 
 import base64
+import contextlib
 import functools
+import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from lockgate.errors import StorageError
-from lockgate.storage import Conflict, explained, replacing
+from lockgate.storage import explained, replacing
 
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
 # A file larger than this goes up in several requests, each of which can be repeated by itself.
 CHUNK_BYTES = 8 << 20
 TIMEOUTS = (10.0, 60.0)
-DEADLINE_SECONDS = 180.0
+DEADLINE_SECONDS = 120.0
 WRITER = "lockgate-writer"
+SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 NEW = 0
 
 
@@ -104,50 +106,69 @@ def look(bucket: str, name: str) -> Object | None:
     """
     with _explained(f"gs://{bucket}/{name}", "storage.objects.get"):
         blob = client().bucket(bucket).get_blob(name, timeout=TIMEOUTS, retry=_retry())
+        if blob is None:
+            _require(client(), bucket)
     return _object(blob) if blob is not None else None
 
 
-def get(bucket: str, found: Object) -> bytes | None:
-    """The bytes of exactly that generation of an object; None when it is no longer there.
+def get(bucket: str, name: str) -> tuple[bytes, int] | None:
+    """The bytes of an object and their generation; None where there is none.
 
     Raises:
         StorageError: the bytes do not have the checksum that the bucket names; no permission, no answer.
     """
-    from google.api_core.exceptions import NotFound
-
-    with _explained(f"gs://{bucket}/{found.name}", "storage.objects.get"):
-        blob = client().bucket(bucket).blob(found.name, generation=found.generation)
-        try:
-            data: bytes = blob.download_as_bytes(checksum="crc32c", timeout=TIMEOUTS, retry=_retry())
-        except NotFound:
-            return None
-    _check(f"gs://{bucket}/{found.name}", checksum(data), found.crc32c)
-    return data
+    data = io.BytesIO()
+    blob = _download(bucket, name, data)
+    if blob is None:
+        return None
+    _check(blob, data.getvalue())
+    return data.getvalue(), int(blob.generation)
 
 
 def get_file(bucket: str, name: str, path: Path) -> bool:
     """Fetches an object into a file, whole or not at all; returns whether there is such an object.
 
     Raises:
-        StorageError: the bytes do not have the checksum that the bucket names; no permission, no answer; the
-            file cannot be written.
+        StorageError: as for `get`, or the file cannot be written.
     """
+    with contextlib.suppress(_Absent), explained(path), replacing(path) as temporary:
+        with temporary.open("wb") as file:
+            blob = _download(bucket, name, file)
+        if blob is None:
+            raise _Absent
+        _check(blob, temporary)
+        return True
+    return False
+
+
+class _Absent(Exception):
+    """There is no such object; a file that was begun for it goes."""
+
+
+def _download(bucket: str, name: str, file: IO[bytes]) -> Any:
+    """Writes an object's bytes to `file`; returns the object, or None where there is none."""
     from google.api_core.exceptions import NotFound
 
-    url = f"gs://{bucket}/{name}"
-    if (found := look(bucket, name)) is None:
-        return False
-    with explained(path), replacing(path) as temporary:
-        with _explained(url, "storage.objects.get"):
-            blob = client().bucket(bucket).blob(name, generation=found.generation)
-            try:
-                blob.download_to_filename(str(temporary), checksum="crc32c", timeout=TIMEOUTS, retry=_retry())
-            except NotFound:
-                raise Conflict(
-                    f"{url} was replaced while it was fetched.", "", "Run the step again."
-                ) from None
-        _check(url, checksum(temporary), found.crc32c)
-    return True
+    with _explained(f"gs://{bucket}/{name}", "storage.objects.get"):
+        blob = client().bucket(bucket).blob(name)
+        try:
+            blob.download_to_file(file, checksum="crc32c", timeout=TIMEOUTS, retry=_retry())
+        except NotFound:
+            _require(client(), bucket)
+            return None
+        return blob
+
+
+def _check(blob: Any, content: bytes | Path) -> None:
+    """Compares what arrived with the object's checksum; the library does not where a download broke off."""
+    if blob.content_encoding == "gzip" or not blob.crc32c or (found := checksum(content)) == blob.crc32c:
+        return
+    url = f"gs://{blob.bucket.name}/{blob.name}"
+    raise StorageError(
+        f"{url} arrived with the checksum {found}; the bucket says {blob.crc32c}.",
+        "What arrives has to be what was stored.",
+        "Run the step again; if it stays so, the object or the way to it is damaged.",
+    )
 
 
 def put(bucket: str, name: str, content: bytes | Path, *, replaces: int, writer: str = "") -> bool:
@@ -196,7 +217,7 @@ def drop(bucket: str, name: str) -> None:
         try:
             client().bucket(bucket).blob(name).delete(timeout=TIMEOUTS, retry=_retry())
         except NotFound:
-            return
+            _require(client(), bucket)
 
 
 def checksum(content: bytes | Path) -> str:
@@ -220,12 +241,22 @@ def client() -> Any:
 
 @functools.cache
 def _client(emulator: str, _process: int) -> Any:
+    import google.auth
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
 
+    # Or the library asks for the bucket's metadata in the background, which needs one more permission.
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     if emulator:
         return storage.Client(project="emulated", credentials=AnonymousCredentials())
-    return storage.Client()
+    credentials, project = google.auth.default(scopes=[SCOPE])
+    return storage.Client(project=project or "none", credentials=credentials)  # objects need no project
+
+
+@functools.cache
+def _require(client: Any, bucket: str) -> None:
+    """Tells a bucket that is not there from an object that is not there."""
+    list(client.list_blobs(bucket, max_results=1, timeout=TIMEOUTS, retry=_retry()))
 
 
 @functools.cache
@@ -240,16 +271,7 @@ def _object(blob: Any) -> Object:
     return Object(blob.name, int(blob.size or 0), int(blob.generation or 0), blob.crc32c or "", writer)
 
 
-def _check(url: str, found: str, wanted: str) -> None:
-    if wanted and found != wanted:
-        raise StorageError(
-            f"{url} arrived with the checksum {found}; the bucket says {wanted}.",
-            "What is fetched has to be what was stored.",
-            "Run the step again; if it stays so, the object or the way to it is damaged.",
-        )
-
-
-@contextmanager
+@contextlib.contextmanager
 def _explained(url: str, permission: str) -> Iterator[None]:
     from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, Unauthorized
     from google.auth.exceptions import GoogleAuthError
@@ -288,7 +310,9 @@ def _explained(url: str, permission: str) -> Iterator[None]:
             "Google Cloud Storage needs credentials.",
             "Run `gcloud auth application-default login`, or give the pod a service account.",
         ) from None
-    except (GoogleAPIError, RequestException) as error:
+    except (GoogleAPIError, RequestException, ConnectionError) as error:
         raise StorageError(
-            f"{url} cannot be reached: {error}.", "", "Check the network, the address and the permissions."
+            f"{url} cannot be reached: {error}.",
+            "Requests that fail are repeated for two minutes.",
+            "Check the network and the address, then run the step again.",
         ) from None

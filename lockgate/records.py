@@ -26,7 +26,11 @@ class Record(BaseModel):
         Raises:
             StorageError: the folder cannot be written, or the disk is full.
         """
-        write_atomically(path, (self.model_dump_json(indent=2) + "\n").encode())
+        write_atomically(path, self.text().encode())
+
+    def text(self) -> str:
+        """The record as JSON, as `save` writes it."""
+        return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -74,6 +74,28 @@ def store_at(address: str | Path) -> Store:
     return FolderStore(Path(address))
 
 
+def address_of(path: Path) -> str:
+    """What a local path of a pipeline's artifact is called from other machines.
+
+    Kubeflow Pipelines shows a step the bucket's `gs://bucket/path` as `/gcs/bucket/path`. A path on a laptop
+    is its own address.
+
+    Raises:
+        StorageError: the artifact lies in a store that Lockgate does not read.
+    """
+    text = str(path)
+    if text.startswith("/gcs/"):
+        return BUCKET_SCHEME + text.removeprefix("/gcs/")
+    for scheme in ("minio", "s3", "oci"):
+        if text.startswith(f"/{scheme}/"):
+            raise StorageError(
+                f"The artifact {scheme}://{text.removeprefix(f'/{scheme}/')} is not in Google Cloud Storage.",
+                "Training pods read artifacts from gs://.",
+                "Set the pipeline root of Kubeflow Pipelines to a gs:// address.",
+            )
+    return str(path.absolute())
+
+
 class FolderStore:
     """All files under a folder."""
 
@@ -131,8 +153,9 @@ class FolderStore:
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_name(f".{path.name}.lock")):
-                after = change(self.read(name))
-                write_atomically(path, after)
+                before = self.read(name)
+                if (after := change(before)) != before:
+                    write_atomically(path, after)
         return after
 
     def fetch_all(self, names: Iterable[str], folder: Path) -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,17 +37,25 @@ class Workspace:
         self.is_remote = self.address.startswith(BUCKET_SCHEME)
         self.root = _mirror(self.address) if self.is_remote else Path(self.address)
 
-    def fetch(self, *names: str) -> Path:
-        """Brings objects that are not in `root` yet there; returns the (first) local path.
+    def fetch(self, name: str) -> Path:
+        """Brings an object that is not in `root` yet there; returns its local path.
 
         An object that is nowhere leaves no file. On a folder this does nothing.
 
         Raises:
             StorageError: the bucket cannot be read, or the mirror cannot be written.
         """
+        self.fetch_all([name])
+        return self.root / name
+
+    def fetch_all(self, names: Iterable[str]) -> None:
+        """Brings several objects, some at a time; otherwise as `fetch`.
+
+        Raises:
+            StorageError: the bucket cannot be read, or the mirror cannot be written.
+        """
         if self.is_remote:
             self.store.fetch_all([n for n in names if not (self.root / n).exists()], self.root)
-        return self.root / names[0]
 
     def fetch_folder(self, name: str) -> Path:
         """Brings all objects under `name/` into `root`; returns the local folder.
@@ -56,7 +64,7 @@ class Workspace:
             StorageError: the bucket cannot be read, or the mirror cannot be written.
         """
         if self.is_remote:
-            self.fetch(name, *self.store.names(f"{name}/"))
+            self.fetch_all(self.store.names(f"{name}/"))
         return self.root / name
 
     def publish(self, *names: str) -> None:
@@ -116,16 +124,34 @@ class Workspace:
 
     def champion(self) -> str | None:
         """The digest of the model that was pushed last, or None before the first."""
-        pointer = self.store.read(CHAMPION)
-        return str(json.loads(pointer)["digest"]) if pointer is not None else None
+        return _digest(self.store.read(CHAMPION))
 
-    def crown(self, digest: str) -> None:
-        """Makes a pushed model the champion."""
-        self.store.write(CHAMPION, json.dumps({"digest": digest}).encode())
+    def crown(self, digest: str) -> str | None:
+        """Makes a pushed model the champion; returns the digest of the one that it replaced.
+
+        Of two pushes at the same time the later one wins, and what it returns is the earlier one: it is in
+        the record (`replaced`), too, so no champion goes unseen. Crowning the champion changes nothing.
+        """
+        replaced: list[str | None] = []
+
+        def change(before: bytes | None) -> bytes:
+            replaced[:] = [_digest(before)]
+            if before is not None and replaced[0] == digest:
+                return before
+            return json.dumps({"digest": digest, "replaced": replaced[0]}).encode()
+
+        self.store.replace(CHAMPION, change)
+        return replaced[0]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the workspace for one run at a time; the operating system frees it when the process ends.
+
+        A workspace in a bucket is held on this machine only: that keeps two runs from sharing one mirror.
+        The pods of a run, and several runs, use the bucket at the same time without a lock, because what
+        they write there is either named by its content, written once, and the same whoever writes it
+        (partitions, summaries, models), or small and replaced under a precondition (champion.json,
+        statistics/passed.json).
 
         Raises:
             Busy: another run holds it.
@@ -185,6 +211,10 @@ def _mirror(address: str) -> Path:
                 "Set TMPDIR to a folder of yours.",
             )
     return base / name
+
+
+def _digest(pointer: bytes | None) -> str | None:
+    return None if pointer is None else str(json.loads(pointer)["digest"])
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,10 +1,8 @@
 """What the data gate learnt of the snapshots that passed it, in their order."""
 
 import json
-from pathlib import Path
 
 from lockgate.data.profile import Profile
-from lockgate.storage import write_atomically
 from lockgate.workspace import Workspace
 
 INDEX = "passed.json"
@@ -13,28 +11,35 @@ PROFILE = "profile.json"
 
 def passed(workspace: Workspace) -> list[str]:
     """The contents of the snapshots that passed the gate, the last one last."""
-    index = workspace.statistics / INDEX
-    return [str(content) for content in json.loads(index.read_text())] if index.exists() else []
+    return _order(workspace.store.read(f"statistics/{INDEX}"))
 
 
 def previous(workspace: Workspace, content: str) -> Profile | None:
     """The profile of the last snapshot that passed and has another content; None before the first."""
     for earlier in reversed(passed(workspace)):
-        if earlier != content and (path := _path(workspace, earlier)).exists():
-            return Profile.load(path)
+        if earlier != content and (text := workspace.store.read(_name(earlier))) is not None:
+            return Profile.model_validate_json(text)
     return None
 
 
 def remember(workspace: Workspace, profile: Profile) -> None:
-    """Keeps the profile of a snapshot that passed.
+    """Keeps the profile of a snapshot that passed; of runs that end at the same time, each is remembered.
 
     Raises:
         StorageError: the disk is full, or the workspace cannot be written.
     """
-    profile.save(_path(workspace, profile.snapshot))
-    order = [content for content in passed(workspace) if content != profile.snapshot]
-    write_atomically(workspace.statistics / INDEX, json.dumps([*order, profile.snapshot], indent=1).encode())
+    workspace.store.write(_name(profile.snapshot), profile.text().encode())
+
+    def appended(before: bytes | None) -> bytes:
+        order = [content for content in _order(before) if content != profile.snapshot]
+        return json.dumps([*order, profile.snapshot], indent=1).encode()
+
+    workspace.store.replace(f"statistics/{INDEX}", appended)
 
 
-def _path(workspace: Workspace, content: str) -> Path:
-    return workspace.statistics / content / PROFILE
+def _order(index: bytes | None) -> list[str]:
+    return [] if index is None else [str(content) for content in json.loads(index)]
+
+
+def _name(content: str) -> str:
+    return f"statistics/{content}/{PROFILE}"

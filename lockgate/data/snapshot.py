@@ -1,6 +1,7 @@
 """Reading the rows of a snapshot, always in the same order, and checking them against its digests."""
 
 from pathlib import Path
+from typing import get_args
 
 import polars as pl
 
@@ -29,20 +30,31 @@ def columns_of(frame: pl.DataFrame) -> tuple[Column, ...]:
 
 
 def paths_of(workspace: Workspace, snapshot: Snapshot, split: Split) -> list[Path]:
-    """The Parquet files of a split, in the order of its rows.
+    """The Parquet files of a split, in the order of its rows; out of a bucket, they are fetched.
 
     Raises:
         DataError: a partition is gone from the workspace.
     """
-    paths = [workspace.root / p.path for p in snapshot.partitions if p.split == split]
-    for path in paths:
-        if not path.exists():
+    names = [p.path for p in snapshot.partitions if p.split == split]
+    workspace.fetch_all(names)
+    for name in names:
+        if not (workspace.root / name).exists():
             raise DataError(
-                f"The partition {path} of snapshot {snapshot.content[:12]} is gone.",
+                f"The partition {workspace.address}/{name} of snapshot {snapshot.content[:12]} is gone.",
                 "A snapshot needs every one of its partitions.",
                 "Collect again: `lockgate run --from collect`.",
             )
-    return paths
+    return [workspace.root / name for name in names]
+
+
+def bring(workspace: Workspace, snapshot: Snapshot) -> None:
+    """Has the partitions of every split at hand, for what goes through all of them.
+
+    Raises:
+        DataError: a partition is gone from the workspace.
+    """
+    for split in get_args(Split):
+        paths_of(workspace, snapshot, split)
 
 
 def scan(workspace: Workspace, snapshot: Snapshot, split: Split) -> pl.LazyFrame:
@@ -75,7 +87,7 @@ def read_partition(
     workspace: Workspace, partition: Partition, columns: list[str] | None = None
 ) -> pl.DataFrame:
     """The rows of one partition; all columns, or those named."""
-    return pl.read_parquet(workspace.root / partition.path, columns=columns, glob=False)
+    return pl.read_parquet(workspace.fetch(partition.path), columns=columns, glob=False)
 
 
 def content_of(columns: tuple[Column, ...], partitions: tuple[Partition, ...]) -> str:
@@ -94,8 +106,7 @@ def verify(workspace: Workspace, snapshot: Snapshot) -> None:
     Raises:
         DataError: a partition is gone or holds other rows than when it was collected.
     """
-    for split in ("train", "tune", "test", "live"):
-        paths_of(workspace, snapshot, split)
+    bring(workspace, snapshot)
     for partition in snapshot.partitions:
         digest = ContentDigest(snapshot.columns)
         digest.update(read_partition(workspace, partition))

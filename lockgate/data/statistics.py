@@ -54,6 +54,8 @@ def profile(
     """
     types = schema_of(snapshot)
     kinds = {name: kind_of(project, name, dtype) for name, dtype in types.items()}
+    kept = [_kept(partition, kinds) for partition in snapshot.partitions]
+    workspace.fetch_all(kept)
     done = 0
     splits: dict[Split, Mapping[str, ColumnProfile]] = {}
     for split in get_args(Split):
@@ -69,6 +71,7 @@ def profile(
                 name: column_profile(total.result(), project.features.get(name, Feature()), types[name])
                 for name, total in totals.items()
             }
+    workspace.publish(*kept)
     return Profile(snapshot=snapshot.content, splits=splits)
 
 
@@ -107,14 +110,19 @@ def column_profile(summary: Summary, feature: Feature, dtype: pl.DataType) -> Co
             )
 
 
+def _kept(partition: Partition, kinds: Mapping[str, Kind]) -> str:
+    """Where in the workspace the summaries of a partition are kept, by all that they depend on."""
+    key = digest_of([summary_file.FORMAT, list(kinds.items())])[:8]
+    return f"statistics/partitions/{partition.content[:16]}-{key}.parquet"
+
+
 def _summaries(
     workspace: Workspace, partition: Partition, kinds: Mapping[str, Kind]
 ) -> Mapping[str, Summary]:
-    key = digest_of([summary_file.FORMAT, list(kinds.items())])[:8]
-    kept = workspace.statistics / "partitions" / f"{partition.content[:16]}-{key}.parquet"
+    kept = workspace.root / _kept(partition, kinds)
     if kept.exists():
         return summary_file.load(kept)
-    found = dict(summarise_file(workspace.root / partition.path, kinds, partition.rows))
+    found = dict(summarise_file(workspace.fetch(partition.path), kinds, partition.rows))
     summaries = {name: found[name] for name in kinds}
     summary_file.save(kept, summaries)
     return summaries

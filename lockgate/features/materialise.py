@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lockgate.data.label import encode_label, labelled
+from lockgate.data.snapshot import paths_of
 from lockgate.features.layout import file_columns
 from lockgate.features.raw import encode
 from lockgate.features.spec import NUMBERS, TransformSpec
@@ -39,22 +40,20 @@ def materialise(
 
     Raises:
         StorageError: the folder cannot be written, or the disk is full.
-        DataError: a label is unknown to the training rows.
+        DataError: a partition is gone; a label is unknown to the training rows.
     """
     from lockgate.features.preprocess import build  # TensorFlow
 
     model = _compiled(build(spec))
     schema = _schema(spec)
     total = 0
-    parts = [p for p in snapshot.partitions if p.split == split]
+    paths = paths_of(workspace, snapshot, split)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for number, partition in enumerate(parts):
+        for number, path in enumerate(paths):
             target = folder / f"{number:05}.parquet"
             with pq.ParquetWriter(target, schema, compression="none", use_dictionary=False) as writer:
-                for rows in _batches(
-                    workspace.root / partition.path, [c.name for c in spec.columns], project
-                ):
+                for rows in _batches(path, [c.name for c in spec.columns], project):
                     tensors = model(encode(rows, spec.columns))
                     label = encode_label(rows, project, spec.label.classes or None)
                     arrays = _arrays(spec, tensors, label)

@@ -85,6 +85,8 @@ def _collected(run: Run, scratch: Path) -> tuple[Snapshot, int]:
         f"{writer.written} new partitions written, {len(partitions) - writer.written} were there already",
         kept,
     )
+    # Before the snapshot that names them: it never names a partition that is not in the bucket.
+    run.workspace.publish(*(p.path for p in partitions))
     return record, total - kept
 
 

@@ -56,7 +56,7 @@ class Run:
     settings: Settings
     workspace: Workspace
     key: str
-    ports: Ports = Ports()
+    ports: Ports = field(default_factory=Ports)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -77,9 +77,10 @@ def step(function: Callable[..., Outcome]) -> Callable[..., bool]:
     """Makes a pipeline step of `function(run, input: Path, …, *, output: Path, …) -> Outcome`.
 
     The step is called with `settings` (JSON text), `workspace` (a folder, or gs://…) and, on a cluster, its
-    `ports` in place of `run`, and with its paths as text; it returns whether the way ahead is open. Positional paths are inputs, keyword-only
-    paths are outputs. Where `LOCKGATE_REUSE` names the step and an earlier run had the same settings,
-    inputs and code, the results of that run are taken instead of running again.
+    `ports` in place of `run`, and with its paths as text; it returns whether the way ahead is open.
+    Positional paths are inputs, keyword-only paths are outputs. Where `LOCKGATE_REUSE` names the step and
+    an earlier run had the same settings, inputs and code, the results of that run are taken instead of
+    running again.
     """
     name = function.__name__
     parameters = inspect.signature(function).parameters.values()
@@ -143,6 +144,8 @@ def _reused(run: Run, outputs: Mapping[str, Path]) -> Outcome | None:
 
 
 def _keep(run: Run, outputs: Mapping[str, Path], outcome: Outcome) -> None:
+    if run.workspace.is_remote and REUSE_VARIABLE not in os.environ:
+        return  # A pod: its pipeline keeps results, and its disk goes with it.
     record = run.workspace.root / "results" / f".{run.step}-{run.key}.json"
     outcome.save(record)
     # A step that refuses, such as push behind a closed gate, writes no output.

@@ -42,6 +42,7 @@ def validate(run: Run, snapshot: Path, *, statistics: Path, verdict: Path, page:
     record = snapshots.load(snapshot)
     check_columns(project, schema_of(record))
     tfdv = Tfdv()
+    snapshots.bring(run.workspace, record)
 
     profile = profile_of(run.workspace, record, project)
     run.tell(f"learnt the statistics of {len(record.columns)} columns", rows=record.rows)
