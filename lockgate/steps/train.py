@@ -41,7 +41,7 @@ def train(
     spec = TransformSpec.load(features / "spec.json")
     rivals_job = RivalsJob(
         project=project,
-        workspace=str(run.workspace.root),
+        workspace=run.workspace.address,
         snapshot=str(snapshot),
         features=str(features),
         folder=str(training),
