@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lockgate.storage import explained, replacing
+from lockgate.training.archive import BEST, Archive
 from lockgate.training.state import LoopState
 
 Weights = list[npt.NDArray[Any]]
@@ -27,6 +28,7 @@ class Keeper:
         network: with its variables made.
         optimizer: with its variables made.
         is_chief: whether this worker writes what counts.
+        archive: where `folder` is one worker's own, the bucket that stands behind it.
     """
 
     def __init__(
@@ -36,8 +38,9 @@ class Keeper:
         optimizer: keras.optimizers.Optimizer,
         *,
         is_chief: bool = True,
+        archive: Archive | None = None,
     ) -> None:
-        self.folder, self.is_chief = folder, is_chief
+        self.folder, self.is_chief, self.archive = folder, is_chief, archive
         self._checkpoint = tf.train.Checkpoint(network=network, optimizer=optimizer)
 
     def save(self, state: LoopState, average: Weights | None, best: Weights | None) -> None:
@@ -47,7 +50,7 @@ class Keeper:
         killed in between leaves the checkpoint before.
 
         Raises:
-            StorageError: the folder cannot be written, or the disk is full.
+            StorageError: the folder or the bucket cannot be written, or the disk is full.
         """
         if not self.is_chief:
             with tempfile.TemporaryDirectory() as scrap:
@@ -56,19 +59,23 @@ class Keeper:
         with explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             if best is not None:
-                save_weights(self.folder / "best.npz", best)
+                save_weights(self.folder / BEST, best)
             state.save(self.folder / f"state-{state.step}.json")
             if average is not None:
                 save_weights(self.folder / f"average-{state.step}.npz", average)
             manager = tf.train.CheckpointManager(self._checkpoint, str(self.folder), max_to_keep=KEPT)
             manager.save(checkpoint_number=state.step)
             alive = {Path(path).name.rpartition("-")[2] for path in manager.checkpoints}
+        if self.archive is not None:
+            self.archive.keep(self.folder, state.step, has_new_best=best is not None)
         for file in (*self.folder.glob("state-*.json"), *self.folder.glob("average-*.npz")):
             if file.stem.rpartition("-")[2] not in alive:
                 file.unlink()
 
     def restore(self) -> tuple[LoopState, Weights | None] | None:
         """Takes up the newest checkpoint; None when there is none."""
+        if self.archive is not None:
+            self.archive.restore(self.folder)
         latest = tf.train.latest_checkpoint(str(self.folder))
         if latest is None:
             return None
@@ -80,7 +87,7 @@ class Keeper:
 
     def best(self) -> Weights | None:
         """The weights of the best epoch, or None before the first."""
-        file = self.folder / "best.npz"
+        file = self.folder / BEST
         return load_weights(file) if file.exists() else None
 
 

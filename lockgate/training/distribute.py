@@ -17,6 +17,7 @@ from typing import IO, Any
 from lockgate.errors import LockgateError, TrainingError
 from lockgate.records import Record
 from lockgate.training.exits import Action, decide, peers
+from lockgate.training.reports import error_of
 from lockgate.training.state import LoopState
 
 POLL = 0.1
@@ -142,13 +143,7 @@ class LocalProcesses:
     def _user_error(self) -> LockgateError:
         if not (files := self._errors()):
             return TrainingError(f"A worker failed: {self._tail()}", "", f"Read {self.folder}/worker-0.log.")
-        parts = files[0].read_text(encoding="utf-8").split("\n\x1f\n")
-        if len(parts) == 3:
-            return TrainingError(*parts)
-        where = ", ".join(file.stem.rpartition("-")[2] for file in files)
-        return TrainingError(
-            f"Training failed in worker {where}:\n{parts[0].rstrip()}", "", "Mend it, then run again."
-        )
+        return error_of({int(f.stem.rpartition("-")[2]): f.read_text(encoding="utf-8") for f in files})
 
     def _out_of_memory(self) -> TrainingError:
         return TrainingError(

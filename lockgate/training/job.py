@@ -1,5 +1,6 @@
 """One training as a piece of work that a process can be given: what to learn, where to keep it."""
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from lockgate.errors import ConfigError, DataError
 from lockgate.features.spec import TransformSpec
 from lockgate.project import Project, Training
 from lockgate.records import Record
+from lockgate.storage import store_at
+from lockgate.training.archive import Archive, is_remote, local_folder
 from lockgate.training.checkpoint import Keeper
 from lockgate.training.input import Batches, Features, Source
 from lockgate.training.judge import Judge
-from lockgate.training.loop import Loop, Watch
+from lockgate.training.loop import Loop, Watch, summed
 from lockgate.training.network import build_network, build_optimizer, task_of
 from lockgate.training.state import LoopState
 from lockgate.training.stepper import Stepper, refuse_clipping
@@ -22,7 +25,7 @@ DONE = "done.json"
 
 
 class Job(Record):
-    """A training: the project with the model and settings to use, and its folders.
+    """A training: the project with the model and settings to use, and its folders, here or in a bucket.
 
     `features` is the transform's artifact, `folder` holds checkpoints, the best weights, and at the end
     `done.json`, the final state.
@@ -50,25 +53,33 @@ def run_job(
 
     Raises:
         Stopped: it was asked to stop; the step is saved.
+        Disagreement: the workers have not restored the same step.
+        Superseded: another process trains this job.
         ConfigError: settings that do not go together.
         TrainingError: the user's model function failed, or the loss is not finite.
     """
-    features = Path(job.features)
-    spec = TransformSpec.load(features / "spec.json")
-    loop = make_loop(
-        job.project,
-        job.code,
-        spec,
-        Features(features / "train", spec),
-        Features(features / "tune", spec),
-        strategy=strategy,
-        worker=worker,
-        folder=Path(job.folder),
-    )
-    loop.watch = watch
-    state = loop.run()
+    with tempfile.TemporaryDirectory(prefix="training-", ignore_cleanup_errors=True) as scratch:
+        features = local_folder(job.features, Path(scratch) / "features")
+        spec = TransformSpec.load(features / "spec.json")
+        store = store_at(job.folder)
+        loop = make_loop(
+            job.project,
+            job.code,
+            spec,
+            Features(features / "train", spec),
+            Features(features / "tune", spec),
+            strategy=strategy,
+            worker=worker,
+            folder=Path(scratch) / "checkpoints" if is_remote(job.folder) else Path(job.folder),
+            archive=Archive(store) if is_remote(job.folder) else None,
+        )
+        loop.watch = watch
+        state = loop.run()
     if worker == 0:
-        state.save(Path(job.folder) / DONE)
+        store.write(DONE, state.model_dump_json().encode())
+    if strategy.num_replicas_in_sync > 1:
+        # Nobody leaves before the result is written: were the chief lost now, all would be needed again.
+        summed(strategy, [0.0], loop.stepper.local_replicas)
     return state
 
 
@@ -82,6 +93,7 @@ def make_loop(
     strategy: tf.distribute.Strategy | None = None,
     worker: int = 0,
     folder: Path | None = None,
+    archive: Archive | None = None,
 ) -> Loop:
     """Builds network, optimizer and input of one worker; without a folder nothing is saved.
 
@@ -120,7 +132,9 @@ def make_loop(
         global_batch=batches.plan.global_batch,
         workers=settings.workers,
     )
-    keeper = Keeper(folder, network, optimizer, is_chief=worker == 0) if folder else None
+    keeper = None
+    if folder is not None:
+        keeper = Keeper(folder, network, optimizer, is_chief=worker == 0, archive=archive)
     return Loop(stepper, batches, judge, settings, project.metric, keeper)
 
 

@@ -36,6 +36,10 @@ class Stopped(Exception):
         self.step = step
 
 
+class Disagreement(Exception):
+    """The workers have restored different steps, and cannot go on together; started again, they can."""
+
+
 def _ignore(_: LoopState) -> None:
     return
 
@@ -87,10 +91,12 @@ class Loop:
 
         Raises:
             Stopped: a worker was asked to stop; the step is saved.
+            Disagreement: the workers have not restored the same step.
             TrainingError: the loss is not finite.
             StorageError: a checkpoint cannot be written.
         """
         self._resume()
+        self._check_start()
         while not self.state.is_done:
             self._epoch()
             self._close_epoch()
@@ -116,6 +122,15 @@ class Loop:
             self._saved_at = state.step
         elif self.settings.ema:
             self.average = self._weights()
+
+    def _check_start(self) -> None:
+        workers = self.settings.workers
+        if workers == 1:
+            return
+        step = self.state.step
+        total = summed(self.stepper.strategy, [float(step)], self.stepper.local_replicas)[0]
+        if round(total) != step * workers:
+            raise Disagreement(f"{workers} workers start at {total:g} steps together, this one at {step}")
 
     def _epoch(self) -> None:
         state = self.state
@@ -203,11 +218,11 @@ class Loop:
         if strategy.num_replicas_in_sync == 1 and own is not None:
             return own
         values = [own.tune_loss, own.metric, own.train_metric] if own is not None else [0.0, 0.0, 0.0]
-        return Judgement(*broadcast(strategy, values, self.stepper.local_replicas))
+        return Judgement(*summed(strategy, values, self.stepper.local_replicas))
 
 
-def broadcast(strategy: tf.distribute.Strategy, values: list[float], local: int) -> list[float]:
-    """The chief's values at every worker; the others give zeros. `local` is the replicas of each worker."""
+def summed(strategy: tf.distribute.Strategy, values: list[float], local: int) -> list[float]:
+    """The sum of all workers' values at every worker. `local` is the replicas of each worker."""
     own = tf.constant(values, dtype=tf.float64) / local
 
     def total() -> Any:

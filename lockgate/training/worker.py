@@ -1,19 +1,21 @@
-"""The entry of a worker process: `python -m lockgate.training.worker job.json 0`.
+"""The entry of a worker process: `python -m lockgate.training.worker ADDRESS/job.json [INDEX]`.
 
-TF_CONFIG names the workers. The exit code says how it ended: see `lockgate.training.exits`.
+The address is a folder or gs://…; what the worker has to tell (progress, errors) goes there too. On a cluster
+the index is JOB_COMPLETION_INDEX, and the other workers are named by TF_CONFIG, or by that which
+`lockgate.training.peers` makes it of. The exit code says how it ended: see `lockgate.training.exits`.
 """
 
 import os
-import signal
 import sys
-import traceback
-from pathlib import Path
-from types import FrameType
 
-from lockgate.errors import LockgateError
+from lockgate.errors import TrainingError
 from lockgate.process import collect_rarely
-from lockgate.storage import write_atomically
+from lockgate.storage import Store, store_at
+from lockgate.training.archive import Superseded
 from lockgate.training.exits import Exit
+from lockgate.training.peers import INDEX, PEERS, addresses_of, pod_config, wait_for_names
+from lockgate.training.reports import Reports, error_name, text_of
+from lockgate.training.starting import StopSignals
 from lockgate.training.watchdog import Watchdog
 
 # The judging at the end of an epoch takes longer than a step.
@@ -22,68 +24,73 @@ LOST = ("UnavailableError", "AbortedError", "DeadlineExceededError", "CancelledE
 LOST_WORDS = ("collective", "peer", "connection", "socket", "coordination service", "cluster")
 
 
-def main(job_file: Path, worker: int) -> Exit:
+def main(job_address: str, worker: int) -> Exit:
     """Trains as one worker; returns how it ended."""
-    folder = job_file.parent
+    signals = StopSignals()
+    signals.start()
     watchdog = Watchdog(_end, parent=os.getppid())
     watchdog.start()
+    folder, _, name = job_address.rpartition("/")
+    store = store_at(folder)
     try:
-        return _train(job_file, worker, watchdog)
-    except MemoryError:
-        return Exit.OUT_OF_MEMORY
+        return _train(store, name, worker, watchdog, signals)
     except Exception as error:
-        if type(error).__name__ == "ResourceExhaustedError":
-            return Exit.OUT_OF_MEMORY
         if is_lost_peer(error):
             print(f"A peer was lost: {error}", flush=True)
             return Exit.PEER_LOST
-        write_atomically(folder / f"error-{worker}.txt", _told(error).encode())
-        return Exit.USER_ERROR
+        is_memory = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+        told = out_of_memory(worker, error) if is_memory else error
+        store.write(error_name(worker), text_of(told).encode())
+        print(f"Worker {worker} failed by {type(error).__name__}; the step tells of it.", flush=True)
+        return Exit.OUT_OF_MEMORY if is_memory else Exit.USER_ERROR
     finally:
         watchdog.stop()
 
 
-def _train(job_file: Path, worker: int, watchdog: Watchdog) -> Exit:
-    wishes: list[int] = []
-
-    def wish(number: int, _: FrameType | None) -> None:
-        wishes.append(number)
-
-    def listen() -> None:
-        signal.signal(signal.SIGTERM, wish)
-        signal.signal(signal.SIGINT, wish)
-
-    listen()
+def _train(store: Store, name: str, worker: int, watchdog: Watchdog, signals: StopSignals) -> Exit:
     collect_rarely()
     watchdog.expect("import of TensorFlow", 600)
+    if config := pod_config(os.environ):
+        os.environ["TF_CONFIG"] = config
 
     import tensorflow as tf
 
-    from lockgate.training.job import Job, run_job, strategy_of
-    from lockgate.training.loop import Stopped, Watch
+    from lockgate.training.job import DONE, Job, run_job, strategy_of
+    from lockgate.training.loop import Disagreement, Stopped, Watch
     from lockgate.training.state import LoopState
 
-    job = Job.load(job_file)
+    job = Job.model_validate_json(_read(store, name))
     settings = job.settings
-    tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // settings.workers))
+    if store_at(job.folder).read(DONE) is not None:
+        # Started again after all was done: the others may have left for good.
+        return Exit.DONE
+    if PEERS in os.environ:
+        watchdog.expect("end to the wait for the others' names", 2 * settings.peer_timeout + 60)
+        wait_for_names(addresses_of(config), settings.peer_timeout)
+    else:
+        threads = max(1, (os.cpu_count() or 1) // settings.workers)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
     watchdog.expect("answer from the other workers", settings.peer_timeout)
     strategy = strategy_of(settings.workers)
-    # TensorFlow's coordination service takes SIGTERM for itself (its preemption notice) as it starts.
-    listen()
+    signals.begin()
+    reports = Reports(store)
 
     def progress(state: LoopState) -> None:
         watchdog.expect("step", settings.step_timeout)
         if worker == 0:
-            write_atomically(job_file.parent / "progress.json", state.model_dump_json().encode())
+            reports.progress(state)
 
     def judging() -> None:
         watchdog.expect("end of the epoch", EPOCH_END * settings.step_timeout)
 
     try:
-        run_job(job, strategy, worker=worker, watch=Watch(lambda: bool(wishes), progress, judging))
+        run_job(job, strategy, worker=worker, watch=Watch(signals.wants_stop, progress, judging))
     except Stopped as stopped:
         print(f"Asked to stop: saved at step {stopped.step}.", flush=True)
         return Exit.SAVED
+    except (Superseded, Disagreement) as error:
+        print(f"A peer was lost: {error}", flush=True)
+        return Exit.PEER_LOST
     return Exit.DONE
 
 
@@ -95,10 +102,20 @@ def is_lost_peer(error: Exception) -> bool:
     return name in LOST or (name in ("InternalError", "UnknownError") and any(w in text for w in LOST_WORDS))
 
 
-def _told(error: Exception) -> str:
-    if isinstance(error, LockgateError):
-        return "\n".join((error.given, "\x1f", error.allowed, "\x1f", error.next_step))
-    return "".join(traceback.format_exception(error))
+def out_of_memory(worker: int, error: Exception) -> TrainingError:
+    """What is said of a worker that finds no memory, before the kernel had to kill it."""
+    said = str(error).partition("\n")[0]
+    return TrainingError(
+        f"Worker {worker} used up its memory{': ' + said if said else ''}.",
+        "A worker holds the network, its optimizer, a batch, and the tune rows if it is the first.",
+        "Lower train.batch_size, or raise cluster.training.memory, then run again: it goes on where it was.",
+    )
+
+
+def _read(store: Store, name: str) -> bytes:
+    if (found := store.read(name)) is None:
+        raise TrainingError(f"{store.address}/{name} does not exist.", "", "Start the training again.")
+    return found
 
 
 def _end(reason: str) -> None:
@@ -108,7 +125,7 @@ def _end(reason: str) -> None:
 
 if __name__ == "__main__":
     # Not sys.exit: TensorFlow's threads for the other workers may wait for ones that have ended.
-    code = main(Path(sys.argv[1]), int(sys.argv[2]))
+    code = main(sys.argv[1], int(sys.argv[2] if len(sys.argv) > 2 else os.environ[INDEX]))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
