@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lockgate.errors import DataError, LockgateError
+from lockgate.errors import DataError, LockgateError, StorageError
 from lockgate.evaluation.evaluate import Predictions
 from lockgate.evaluation.importance import Tensors
 from lockgate.evaluation.record import Champion
 from lockgate.evaluation.scored import Floats
 from lockgate.features.raw import encode
+from lockgate.shipping.pushed import bring
 from lockgate.training.record import TrainingRecord
 from lockgate.training.spec import ModelSpec
 from lockgate.workspace import Workspace
@@ -67,19 +68,27 @@ def champion(
     """What is known of the champion, and its predictions where it can score these rows.
 
     A champion that answers another question, or needs columns that the data no longer has, is not an
-    error: the model gate then follows its first-model policy.
+    error: the model gate then follows its first-model policy. One that a bucket does not give out just now
+    is an error, or an outage would let a model pass unchallenged.
+
+    Raises:
+        StorageError: the workspace is in a bucket that cannot be read.
     """
     digest = workspace.champion()
     if digest is None:
         return Champion(state="none", message="There is no champion yet."), None
-    folder = workspace.models / digest
     try:
+        folder = bring(workspace, digest)
+        if folder is None:
+            return _incomparable(digest, "its folder cannot be read: it is gone, or not whole."), None
         spec = ModelSpec.load(folder / "model.json")
         if difference := _difference(spec, challenger):
             return _incomparable(digest, difference), None
         predict = predictor(folder)
         fed = [encode(frame, spec.inputs) for frame in (tune, test)]
         answers = [_in_order(predict(tensors), spec, challenger) for tensors in fed]
+    except StorageError:
+        raise
     except (LockgateError, OSError, ValueError) as error:  # ValueError: the record of another version
         reason = error.given if isinstance(error, LockgateError) else f"its folder cannot be read ({error})."
         return _incomparable(digest, reason), None

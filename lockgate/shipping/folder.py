@@ -107,6 +107,7 @@ def publish(
     serving: ServingSpec,
     example: Example,
     describe: Callable[[str], Mapping[str, bytes]],
+    before: Callable[[str], object] = lambda _: None,
 ) -> tuple[Path, bool]:
     """Makes `models/<digest>`, or finds it there.
 
@@ -116,6 +117,7 @@ def publish(
         serving: how scores become decisions.
         example: one real row.
         describe: from the digest, the derived files by name.
+        before: is told the digest before `models/<digest>` is looked for, and may bring it there.
 
     Returns:
         The model's folder, and whether it is new. A folder that exists is left as it is.
@@ -135,6 +137,7 @@ def publish(
             content = draft / "content"
             digest = stage(model, serving, example, content)
             target = models / digest
+            before(digest)
             if target.exists():
                 check_digest(target)
                 return target, False

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lockgate.errors import ServingError
 from lockgate.shipping.folder import EXAMPLE, Example, check_digest
+from lockgate.shipping.pushed import bring, digests
 from lockgate.shipping.server import command, environment
 from lockgate.workspace import Workspace
 
@@ -35,26 +36,28 @@ def model_folder(workspace: Workspace, model: str | None) -> Path:
     """The folder of a pushed model, by its digest or the first digits of it; of the champion by default.
 
     Raises:
+        StorageError: the workspace is in a bucket that cannot be read.
         ServingError: there is none, or the digits fit several.
     """
     digest = model or workspace.champion()
     if digest is None:
         raise ServingError(
-            f"No model was pushed to {workspace.root} yet.",
+            f"No model was pushed to {workspace.address} yet.",
             "A model is pushed when every gate is open.",
             "Run `lockgate run`.",
         )
-    pushed = sorted(p for p in workspace.models.glob("*") if p.is_dir() and not p.name.startswith("."))
-    found = [p for p in pushed if p.name.startswith(digest)]
-    if len(found) != 1:
-        known = ", ".join(p.name[:12] for p in pushed) or "none"
+    pushed = digests(workspace)
+    found = [name for name in pushed if name.startswith(digest)]
+    folder = bring(workspace, found[0]) if len(found) == 1 else None
+    if folder is None:
+        known = ", ".join(name[:12] for name in pushed) or "none"
         what = "fits several models" if found else "fits no model"
         raise ServingError(
             f"The digest {digest[:12]} {what}.",
             f"Pushed models: {known}.",
             "Give more of the digest's digits.",
         )
-    return found[0]
+    return folder
 
 
 def greeting(folder: Path, name: str, port: int) -> str:

@@ -10,8 +10,9 @@ from lockgate.progress import now
 from lockgate.records import Verdict
 from lockgate.shipping.card import card as describe
 from lockgate.shipping.card import example
-from lockgate.shipping.folder import CARD, MANIFEST, publish
+from lockgate.shipping.folder import CARD, MANIFEST
 from lockgate.shipping.manifest import STORE_PLACEHOLDER, STORE_VARIABLE, inference_service, render
+from lockgate.shipping.pushed import publish
 from lockgate.shipping.record import ModelCard
 from lockgate.shipping.revision import revision_of
 from lockgate.steps.check_serving import serving_spec
@@ -59,13 +60,15 @@ def push(
             MANIFEST: render(inference_service(written, run.project, store)),
         }
 
-    folder, is_new = publish(run.workspace.models, model, serving_spec(judged), row, derived)
+    folder, is_new = publish(run.workspace, model, serving_spec(judged), row, derived)
     kept = ModelCard.load(folder / CARD)
     message = f"{run.project.name} {folder.name[:12]} {'pushed' if is_new else 'was pushed before'}"
     if run.ports.delivery is not None:
         run.tell("delivering the model")
         message += "; " + run.ports.delivery.deliver(revision_of(kept, run.project, store, row.row))
-    run.workspace.crown(folder.name)
+    replaced = run.workspace.crown(folder.name)
+    if replaced not in (None, folder.name, judged.champion.model):
+        message += f"; it replaced {replaced[:12]}, crowned by another run after this model was judged"
     kept.save(card)
     return Outcome(message=message)
 
