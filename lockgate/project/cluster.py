@@ -25,6 +25,12 @@ def _host(value: str | None) -> str | None:
     return value
 
 
+def _no_secret(value: str | None) -> str | None:
+    if value is not None and re.match(r"\w+://[^/@]*:[^/@]*@", value):
+        raise ValueError("leave the password out of the URL; git takes it from a credential helper or a key")
+    return value
+
+
 def _gateway(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][-a-z0-9]*/[a-z0-9][-.a-z0-9]*", value):
         raise ValueError("give a Gateway as namespace/name, such as kserve/kserve-ingress-gateway")
@@ -84,7 +90,9 @@ class Push(Section):
         default="folder",
         description="folder: nothing more; cluster: server-side apply; git: a commit for GitOps.",
     )
-    repository: str | None = Field(default=None, description="URL of the Git repository, for to: git.")
+    repository: Annotated[str | None, AfterValidator(_no_secret)] = Field(
+        default=None, description="URL of the Git repository, for to: git."
+    )
     branch: str = "main"
     path: str = Field(
         default="manifests/models", description="Folder in the repository, one folder a model below it."

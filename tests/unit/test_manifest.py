@@ -1,49 +1,17 @@
 """A model's Kubernetes objects: what KServe and the Gateway API are told, in words that they know."""
 
 import re
-from datetime import UTC, datetime
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
 from lockgate.errors import ConfigError
-from lockgate.project import Cluster, Data, Project, Push, Serving
+from lockgate.project import Data, Project, Push
 from lockgate.shipping.card import LONGEST_ANNOTATION
 from lockgate.shipping.manifest import LONGEST_NAME, render, routed
-from lockgate.shipping.record import CardMetric, CardVerdict, ModelCard
 from lockgate.shipping.revision import revision_of
-
-DIGEST = "0123456789abcdef" * 4
-STORE = "gs://bucket/flights/models"
-
-
-def project(**push) -> Project:
-    return Project(
-        name="flights",
-        task="binary",
-        data=Data(source="x.csv", label="late"),
-        cluster=Cluster(namespace="serving"),
-        push=Push(**push),
-        serving=Serving(memory_mb=1500),
-    )
-
-
-def card(digest: str = DIGEST, **changed) -> ModelCard:
-    given = {
-        "content": digest, "name": "flights", "task": "binary", "version": "0.1.0", "snapshot": "5" * 64,
-        "created": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "source": "x.csv", "rows": {"train": 12_345},
-        "label": "late", "features": ("distance",), "metric": "roc_auc", "memory_mb": 801.0,
-        "metrics": (CardMetric(name="roc_auc", value=0.72, low=0.7, high=0.74, baselines={"linear": 0.69}),),
-        "verdicts": (CardVerdict(gate="model", sentence="model gate open: 3 of 3 checks passed, 1 warnings",
-                                 warnings=("Few rows.",)),),
-        "limits": ("It was not judged where carrier is HA.",),
-    }  # fmt: skip
-    return ModelCard.model_validate({**given, **changed})
-
-
-def revision(digest: str = DIGEST, **push):
-    return revision_of(card(digest), project(**push), STORE, {"distance": 200.5})
+from tests.unit.revisions import DIGEST, STORE, card, project, revision
 
 
 def built(data, kind):
