@@ -21,16 +21,33 @@ app = typer.Typer(
 )
 schema_app = typer.Typer(help="The schema that the data gate holds the data against.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema")
+pipeline_app = typer.Typer(help="The pipeline on a cluster: its objects, its faults, its runs.", no_args_is_help=True)
+app.add_typer(pipeline_app, name="pipeline")
 
 ProjectArgument = Annotated[
     Path, typer.Argument(help="The folder that holds project.yaml, such as examples/flights.")
 ]
 WorkspaceOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--workspace", help="The folder that outlives runs.  [default: .lockgate beside project.yaml]"
+        "--workspace",
+        help="The folder, or gs://bucket/path, that outlives runs.  [default: .lockgate beside project.yaml]",
     ),
 ]
+BucketOption = Annotated[
+    str | None,
+    typer.Option(
+        "--workspace", help="gs://bucket/path, which outlives runs.  [default: cluster.workspace]"
+    ),
+]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        help="URL of the Kubeflow Pipelines API.  [default: KFP_ENDPOINT, else cluster.endpoint]",
+    ),
+]
+RunArgument = Annotated[str, typer.Argument(help="The id of a run, as `lockgate submit` shows it.")]
 
 
 @app.command()
@@ -94,6 +111,78 @@ def report(
     from lockgate.cli.report import write_report
 
     write_report(project, workspace, run_name)
+
+
+@app.command()
+def submit(
+    project: ProjectArgument = Path(),
+    endpoint: EndpointOption = None,
+    workspace: BucketOption = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Follow the run to its end, or only start it.")
+    ] = True,
+) -> None:
+    """Run the pipeline on Kubeflow Pipelines and follow it. A token comes from KFP_TOKEN."""
+    from lockgate.cli.submit import submit_run
+
+    raise typer.Exit(submit_run(project, endpoint, workspace, wait))
+
+
+@app.command()
+def schedule(
+    project: ProjectArgument = Path(),
+    endpoint: EndpointOption = None,
+    workspace: BucketOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")] = False,
+) -> None:
+    """Make the recurring runs on Kubeflow Pipelines those that project.yaml declares."""
+    from lockgate.cli.schedule import reconcile_schedules
+
+    reconcile_schedules(project, endpoint, workspace, dry_run)
+
+
+@pipeline_app.command("follow")
+def follow(
+    run_id: RunArgument, project: ProjectArgument = Path(), endpoint: EndpointOption = None
+) -> None:
+    """Follow a run that was submitted before, to its end."""
+    from lockgate.cli.submit import follow_run
+
+    raise typer.Exit(follow_run(run_id, project, endpoint))
+
+
+@pipeline_app.command("stop")
+def stop(run_id: RunArgument, project: ProjectArgument = Path(), endpoint: EndpointOption = None) -> None:
+    """End a run before its time."""
+    from lockgate.cli.submit import stop_run
+
+    stop_run(run_id, project, endpoint)
+
+
+@pipeline_app.command("manifest")
+def manifest(
+    project: ProjectArgument = Path(),
+    workspace: BucketOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder in Git.  [default: manifests/pipelines/NAME]")
+    ] = None,
+) -> None:
+    """Write the pipeline as Pipeline and PipelineVersion objects for GitOps."""
+    from lockgate.cli.pipeline import write_manifests
+
+    write_manifests(project, workspace, out)
+
+
+@pipeline_app.command("doctor")
+def doctor(
+    file: Annotated[
+        Path | None, typer.Argument(help="A compiled pipeline.  [default: Lockgate's, compiled now]")
+    ] = None,
+) -> None:
+    """Look for what a cluster or the local runner would do otherwise than the pipeline says."""
+    from lockgate.cli.pipeline import examine
+
+    raise typer.Exit(examine(file))
 
 
 @app.command()

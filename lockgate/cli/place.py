@@ -19,7 +19,7 @@ class Place:
     workspace: Workspace
 
     @classmethod
-    def find(cls, project: Path, workspace: Path | None) -> "Place":
+    def find(cls, project: Path, workspace: str | Path | None) -> "Place":
         """Reads the project; the workspace is `.lockgate` beside it unless named.
 
         Raises:

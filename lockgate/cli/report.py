@@ -6,7 +6,7 @@ from lockgate.cli.place import Place
 from lockgate.cli.view import shown_path
 
 
-def write_report(project: Path, workspace: Path | None, run_name: str | None) -> None:
+def write_report(project: Path, workspace: str | None, run_name: str | None) -> None:
     """Writes a run's report from its records and prints its path.
 
     Raises:

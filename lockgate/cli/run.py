@@ -22,7 +22,7 @@ GRACE_SECONDS = 60
 REUSABLE = tuple(step for step in STEPS if step not in ("check_serving", "push"))
 
 
-def run_pipeline(project: Path, workspace: Path | None, from_step: str | None, resume: bool) -> int:
+def run_pipeline(project: Path, workspace: str | None, from_step: str | None, resume: bool) -> int:
     """Runs the pipeline and shows it; returns the exit code (0 also for a model that was rejected).
 
     Raises:

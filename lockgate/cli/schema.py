@@ -9,7 +9,7 @@ from lockgate.errors import DataError
 from lockgate.storage import write_atomically
 
 
-def accept_schema(project: Path, workspace: Path | None) -> None:
+def accept_schema(project: Path, workspace: str | None) -> None:
     """Writes the schema that fits the last run's data beside project.yaml and prints what changed.
 
     Raises:

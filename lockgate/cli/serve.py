@@ -5,7 +5,7 @@ from pathlib import Path
 from lockgate.cli.place import Place
 
 
-def serve_model(project: Path, workspace: Path | None, port: int, model: str | None) -> None:
+def serve_model(project: Path, workspace: str | None, port: int, model: str | None) -> None:
     """Serves a pushed model until Ctrl-C.
 
     Raises:

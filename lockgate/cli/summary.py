@@ -25,11 +25,14 @@ def summary(place: Place, run: RunFolder) -> tuple[str, dict[str, str | Text]]:
             rows["threshold"] = evaluation.threshold.sentence
     card = pushed_card(run)
     if card is not None:
-        rows["model"] = shown_path(place.workspace.models / card.content)
+        workspace = place.workspace
+        local = shown_path(workspace.models / card.content)
+        rows["model"] = f"{workspace.address}/models/{card.content}" if workspace.is_remote else local
     rows["report"] = shown_path(run.report)
     if card is None:
         return "Not pushed: the model was rejected", rows
-    rows["next"] = f"lockgate serve {shown_path(place.folder)}"
+    option = f" --workspace {place.workspace.address}" if place.workspace.is_remote else ""
+    rows["next"] = f"lockgate serve {shown_path(place.folder)}{option}"
     return f"Pushed {card.name} {card.content[:8]}", rows
 
 

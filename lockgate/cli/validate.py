@@ -11,7 +11,7 @@ from lockgate.records import Verdict
 from lockgate.run_folder import RunFolder
 
 
-def validate_data(project: Path, workspace: Path | None) -> int:
+def validate_data(project: Path, workspace: str | None) -> int:
     """Runs the steps collect and validate in this process; returns 0 where the data gate is open.
 
     Raises:
@@ -26,13 +26,13 @@ def validate_data(project: Path, workspace: Path | None) -> int:
     with place.workspace.locked():
         arguments = pipeline_arguments(place.project, place.folder, place.workspace)
         run = RunFolder(place.workspace.new_run())
-        root = str(place.workspace.root)
+        address = place.workspace.address
         folder = run.path / "validation"
         paths = {name: folder / "validate" / name for name in ("statistics", "verdict", "page")}
         snapshot = folder / "collect" / "snapshot"
         with Progress(console, run.events).following(), logged(run):
-            collect(arguments["collect_settings"], root, snapshot=snapshot)
-            validate(arguments["validate_settings"], root, snapshot=snapshot, **paths)
+            collect(arguments["collect_settings"], address, snapshot=snapshot)
+            validate(arguments["validate_settings"], address, snapshot=snapshot, **paths)
     verdict = Verdict.load(paths["verdict"])
     print_summary(console, verdict.sentence(), {"page": shown_path(paths["page"])})
     for check in verdict.warnings:

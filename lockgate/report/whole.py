@@ -62,8 +62,8 @@ def gather(run: RunFolder, workspace: Workspace) -> Findings:
     verdicts = (load(Verdict, step, "verdict") for step in ("validate", "evaluate", "check_serving"))
     profile = load(Profile, "validate", "statistics", "profile.json")
     card = load(ModelCard, "push", "card")
-    places = {"model folder": workspace.models / card.content} if card else {}
-    places |= {"records and logs": run.path}
+    places = {"model folder": f"{workspace.address}/models/{card.content}"} if card else {}
+    places |= {"records and logs": str(run.path)}
     return Findings(
         snapshot=load(Snapshot, "collect", "snapshot", "snapshot.json"),
         profile=profile,
@@ -74,7 +74,7 @@ def gather(run: RunFolder, workspace: Workspace) -> Findings:
         serving=load(ServingRecord, "check_serving", "record"),
         card=card,
         verdicts=tuple(v for v in verdicts if v is not None),
-        artifacts={name: str(path) for name, path in places.items()},
+        artifacts=places,
     )
 
 
