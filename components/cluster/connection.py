@@ -1,0 +1,158 @@
+"""The Kubernetes API as plain requests: dictionaries in, dictionaries out, errors mapped once."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Self
+
+from lockgate.errors import ClusterError
+
+TIMEOUT = 30.0
+ATTEMPTS = 4
+PAUSE = 1.0
+
+Object = dict[str, Any]
+
+
+class Absent(ClusterError):
+    """There is no such object, or no such kind of objects."""
+
+
+class Taken(ClusterError):
+    """An object of this name is there already."""
+
+
+class Unreachable(ClusterError):
+    """The API does not answer at present; asking later may help."""
+
+
+class Api:
+    """Requests to one cluster.
+
+    Args:
+        client: a `kubernetes.client.ApiClient` with its credentials.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls) -> Self:
+        """The cluster that this pod runs in, or the one that KUBECONFIG names.
+
+        Raises:
+            ClusterError: neither is there.
+        """
+        from kubernetes import client, config  # type: ignore[import-untyped,unused-ignore]
+
+        try:
+            try:
+                config.load_incluster_config()
+            except config.ConfigException:
+                config.load_kube_config()
+        except config.ConfigException as error:
+            raise ClusterError(
+                f"There is no cluster to talk to: {error}",
+                "In a pod its service account is used, elsewhere KUBECONFIG.",
+                "Set KUBECONFIG.",
+            ) from None
+        return cls(client.ApiClient())
+
+    def get(self, path: str, **query: str) -> Object:
+        """Reads an object or a list.
+
+        Raises:
+            Absent: there is none.
+            ClusterError: the API refuses, or does not answer.
+        """
+        return self._retried("GET", path, query)
+
+    def create(self, path: str, body: Mapping[str, Any]) -> Object:
+        """Makes an object.
+
+        Raises:
+            Taken: one of that name is there.
+            Absent: the cluster has no such kind of objects, or no such namespace.
+            ClusterError: the API refuses, or does not answer.
+        """
+        return self._retried("POST", path, {}, body)
+
+    def delete(self, path: str) -> None:
+        """Deletes an object and what it owns, what it owns first; that there is none is success."""
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
+        try:
+            self._retried("DELETE", path, {}, options)
+        except Absent:
+            return
+
+    def text(self, path: str, **query: str) -> str:
+        """Reads text, such as a container's log; raises as `get`."""
+        return self._request("GET", path, query).decode("utf-8", "replace")
+
+    def _retried(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None = None
+    ) -> Object:
+        for attempt in range(ATTEMPTS):
+            try:
+                found: Object = json.loads(self._request(method, path, query, body))
+            except Unreachable:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+                time.sleep(PAUSE * 2**attempt)
+            else:
+                return found
+        raise AssertionError("the last attempt returns or raises")
+
+    def _request(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None = None
+    ) -> bytes:
+        from kubernetes.client.exceptions import ApiException  # type: ignore[import-untyped,unused-ignore]
+        from urllib3.exceptions import HTTPError
+
+        headers = {"Accept": "*/*", "Content-Type": "application/json"}
+        try:
+            answer, _, _ = self._client.call_api(
+                path,
+                method,
+                query_params=list(query.items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _request_timeout=TIMEOUT,
+            )
+            data: bytes = answer.data
+        except ApiException as error:
+            raise _refusal(method, path, error.status, _message(error.body) or error.reason) from None
+        except HTTPError as error:
+            raise Unreachable(
+                f"The Kubernetes API does not answer: {error}.", "", "Check the cluster and the network."
+            ) from None
+        return data
+
+
+def _refusal(method: str, path: str, status: int, message: str) -> ClusterError:
+    given = f"Kubernetes answers {method} {path} with {status}: {message}"
+    match status:
+        case 404:
+            return Absent(given, "", "Check the namespace, and what is installed on the cluster.")
+        case 409 if method == "POST":
+            return Taken(given)
+        case 401 | 403:
+            return ClusterError(
+                given,
+                "A step's service account needs the rights that manifests/ gives to lockgate-pipeline.",
+                "Apply the manifests, or bind the role lockgate-pipeline to the step's service account.",
+            )
+        case _ if status == 429 or status >= 500:
+            return Unreachable(given, "", "Try again later.")
+        case _:
+            return ClusterError(given)
+
+
+def _message(body: Any) -> str:
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip()
