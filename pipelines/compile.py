@@ -1,17 +1,18 @@
 """Compiles the pipelines to YAML and writes what follows from code: components' READMEs, project.yaml's keys.
 
-`python -m pipelines.compile` writes; with `--check` it only says what is stale, and fails.
+`python -m pipelines.compile` writes; with `--check` it only says what is stale, and fails. Both let the
+doctor look at the pipeline: what is wrong with it fails, what could be better is shown when it is written.
 """
 
 import sys
-import tempfile
 from importlib import import_module
 from pathlib import Path
 
 import docstring_parser
-from kfp import compiler
 
 from lockgate.reference import data_gate, markdown
+from pipelines.doctor import findings
+from pipelines.documents import Compiled, compiled
 from pipelines.training import training_pipeline
 
 ROOT = Path(__file__).parent.parent
@@ -42,14 +43,6 @@ def wanted() -> dict[Path, str]:
     return files
 
 
-def compiled(pipeline) -> str:
-    """The pipeline as the YAML that a cluster takes."""
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(pipeline, str(target))
-        return target.read_text()
-
-
 def readme(step: str) -> str:
     """A component's page: what it does, what it takes, what it gives."""
     component = getattr(import_module(f"components.{step}.component"), step)
@@ -70,13 +63,23 @@ def _type(value) -> str:
 
 
 def main() -> None:
-    """Writes what is stale, or with --check names it and fails."""
+    """Writes what is stale, or with --check names it and fails; fails where the doctor finds an error."""
+    found = findings(Compiled.parse(compiled(training_pipeline)))
     stale = {path: text for path, text in wanted().items() if not path.exists() or path.read_text() != text}
     if "--check" in sys.argv[1:]:
         if stale:
             names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
             sys.exit(f"Stale: {names}. Run `make compile` and commit the result.")
-        return
+    else:
+        _write(stale)
+        for finding in found:
+            if finding.level == "warning":
+                print(finding.sentence())
+    if errors := [finding.sentence() for finding in found if finding.level == "error"]:
+        sys.exit("\n".join(errors))
+
+
+def _write(stale: dict[Path, str]) -> None:
     for path, text in stale.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

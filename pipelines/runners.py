@@ -1,4 +1,4 @@
-"""Runs the pipeline: here, by KFP's local runner."""
+"""What the pipeline is given, and how it runs here: by KFP's local runner."""
 
 import contextlib
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 import lockgate
 from lockgate.config import read_code
 from lockgate.progress import EVENTS_VARIABLE
-from lockgate.project import Project
+from lockgate.project import Cluster, Project, Push
 from lockgate.run_folder import STEPS, RunFolder
 from lockgate.steps.step import REUSE_VARIABLE, Settings
 from lockgate.workspace import Workspace
@@ -31,32 +31,53 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 READS_CODE = ("collect", "tune", "train")
 
 
-def pipeline_arguments(project: Project, folder: Path, workspace: Workspace) -> dict[str, str]:
+def pipeline_arguments(
+    project: Project, folder: Path, workspace: Workspace, *, look_at_source: bool = True
+) -> dict[str, str]:
     """The pipeline's parameters: the workspace and what each step is to know, as JSON.
+
+    They are all that results depend on, so they are what a cache may go by: the sections that the step
+    reads, the source's files, the user's code, the reviewed schema and Lockgate's own version.
 
     Args:
         project: the project, its source resolved.
         folder: where project.yaml lies, and beside it the schema and the user's Python file.
-        workspace: the folder that outlives the run.
+        workspace: what outlives the run.
+        look_at_source: whether to look which files the source has now; a recurring run does not.
 
     Raises:
         ConfigError: the user's Python file cannot be read.
+        DataError: nothing is at the source.
+        StorageError: the source's bucket cannot be reached.
     """
     from lockgate.data.fingerprint import fingerprint
 
     code, version = read_code(project, folder), code_version()
+    seen = fingerprint(project.data.source, folder) if look_at_source else ""
     schema = folder / project.validation.schema_file
-    arguments = {"workspace": str(workspace.root)}
+    project = _known_to_steps(project, workspace)
+    arguments = {"workspace": workspace.address}
     for step, sections in SECTIONS.items():
         settings = Settings(
             project=project.only(*sections),
             version=version,
             code=code if step in READS_CODE else {},
             schema_text=schema.read_text(encoding="utf-8") if step == "validate" and schema.exists() else "",
-            source_version=fingerprint(project.data.source, folder) if step == "collect" else "",
+            source_version=seen if step == "collect" else "",
         )
         arguments[f"{step}_settings"] = settings.model_dump_json(exclude_defaults=True)
     return arguments
+
+
+def _known_to_steps(project: Project, workspace: Workspace) -> Project:
+    """Without what no step reads: a change there must not make results look stale.
+
+    That is where and as whom a run is submitted; and on this machine, all about a cluster.
+    """
+    if not workspace.is_remote:
+        return project.model_copy(update={"cluster": Cluster(), "push": Push()})
+    outside = dict.fromkeys(("endpoint", "experiment", "service_account", "workspace"))
+    return project.model_copy(update={"cluster": project.cluster.model_copy(update=outside)})
 
 
 def code_version() -> str:

@@ -10,6 +10,7 @@ from components.train.component import train
 from components.transform.component import transform
 from components.tune.component import tune
 from components.validate.component import validate
+from pipelines.pods import sized
 
 
 @dsl.pipeline(name="lockgate-training", display_name="Lockgate training")
@@ -70,6 +71,7 @@ def training_pipeline(
         training=trained.outputs["training"],
     )
     judged.set_display_name("Evaluate the model").set_caching_options(False)  # depends on the champion
+    sized(data, checked, inputs, tuned, trained, judged)
 
     with dsl.If(judged.outputs["Output"] == True, name="model-approved"):  # noqa: E712 - KFP builds a condition
         served = check_serving(
@@ -81,7 +83,7 @@ def training_pipeline(
         )
         served.set_display_name("Check serving").set_caching_options(False)  # measures this machine
 
-        push(
+        pushed = push(
             settings=push_settings,
             workspace=workspace,
             snapshot=data.outputs["snapshot"],
@@ -90,4 +92,6 @@ def training_pipeline(
             data_verdict=checked.outputs["verdict"],
             model_verdict=judged.outputs["verdict"],
             serving_verdict=served.outputs["verdict"],
-        ).set_display_name("Push the model").set_caching_options(False)  # an effect, not a value
+        )
+        pushed.set_display_name("Push the model").set_caching_options(False)  # an effect, not a value
+        sized(served, pushed)

@@ -21,7 +21,9 @@ app = typer.Typer(
 )
 schema_app = typer.Typer(help="The schema that the data gate holds the data against.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema")
-pipeline_app = typer.Typer(help="The pipeline on a cluster: its objects, its faults, its runs.", no_args_is_help=True)
+pipeline_app = typer.Typer(
+    help="The pipeline on a cluster: its objects, its faults, its runs.", no_args_is_help=True
+)
 app.add_typer(pipeline_app, name="pipeline")
 
 ProjectArgument = Annotated[
@@ -36,9 +38,7 @@ WorkspaceOption = Annotated[
 ]
 BucketOption = Annotated[
     str | None,
-    typer.Option(
-        "--workspace", help="gs://bucket/path, which outlives runs.  [default: cluster.workspace]"
-    ),
+    typer.Option("--workspace", help="gs://bucket/path, which outlives runs.  [default: cluster.workspace]"),
 ]
 EndpointOption = Annotated[
     str | None,
@@ -142,9 +142,7 @@ def schedule(
 
 
 @pipeline_app.command("follow")
-def follow(
-    run_id: RunArgument, project: ProjectArgument = Path(), endpoint: EndpointOption = None
-) -> None:
+def follow(run_id: RunArgument, project: ProjectArgument = Path(), endpoint: EndpointOption = None) -> None:
     """Follow a run that was submitted before, to its end."""
     from lockgate.cli.submit import follow_run
 

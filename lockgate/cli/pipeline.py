@@ -1,0 +1,55 @@
+"""`lockgate pipeline manifest` and `lockgate pipeline doctor`."""
+
+from pathlib import Path
+
+from lockgate.cli.view import shown_path
+from lockgate.config import read_project
+from lockgate.errors import ConfigError
+
+
+def write_manifests(project: Path, workspace: str | None, out: Path | None) -> None:
+    """Writes the pipeline's Kubernetes objects and prints which files have changed.
+
+    Raises:
+        LockgateError: the project cannot run on a cluster, or the folder cannot be written.
+    """
+    from pipelines.documents import training
+    from pipelines.manifest import manifests, write
+    from pipelines.runners import pipeline_arguments
+    from pipelines.submission import check_source, cluster_workspace
+
+    found, folder = read_project(project), project if project.is_dir() else project.parent
+    place = cluster_workspace(found, workspace)
+    check_source(found)
+    arguments = pipeline_arguments(found, folder.resolve(), place, look_at_source=False)
+    target = out or Path("manifests") / "pipelines" / found.name
+    changed = write(target.resolve(), manifests(found, training(), arguments))
+    for path in changed:
+        print(f"wrote {shown_path(path)}")
+    if not changed:
+        print(f"{shown_path(target.resolve())} is as it should be; nothing changed.")
+
+
+def examine(file: Path | None) -> int:
+    """Prints the doctor's findings on a compiled pipeline; returns 1 where one is an error.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no compiled pipeline.
+    """
+    from pipelines.doctor import findings
+    from pipelines.documents import Compiled, training
+
+    if file is None:
+        found = findings(training())
+    else:
+        try:
+            found = findings(Compiled.parse(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ConfigError(
+                f"{file} is no compiled pipeline: {error}.",
+                "It is the YAML that KFP's compiler writes.",
+                "Make one with `make compile`.",
+            ) from None
+    for finding in found:
+        print(finding.sentence())
+    return 1 if any(finding.level == "error" for finding in found) else 0

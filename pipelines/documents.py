@@ -1,0 +1,92 @@
+"""A compiled pipeline as documents: the pipeline itself, and what it asks of Kubernetes beside."""
+
+import copy
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lockgate.records import digest_of
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A pipeline as KFP's compiler writes it.
+
+    `pipeline` is the pipeline spec; `platform` is what kfp-kubernetes adds, empty where nothing was asked.
+    """
+
+    pipeline: Document
+    platform: Document
+
+    @classmethod
+    def parse(cls, text: str) -> "Compiled":
+        """Reads the one or two YAML documents that the compiler wrote."""
+        documents = list(yaml.safe_load_all(text))
+        return cls(documents[0], documents[1] if len(documents) > 1 else {})
+
+    def body(self) -> Document:
+        """The form in which the API takes a pipeline."""
+        if not self.platform:
+            return self.pipeline
+        return {"pipeline_spec": self.pipeline, "platform_spec": self.platform}
+
+    def digest(self) -> str:
+        """The SHA-256 of the content, 64 hexadecimal digits."""
+        return digest_of([self.pipeline, self.platform])
+
+    def tasks(self) -> Iterator[tuple[str, Document]]:
+        """Every task with its name, those in groups included, outermost first."""
+        yield from self._tasks(self.pipeline["root"])
+
+    def _tasks(self, component: Document) -> Iterator[tuple[str, Document]]:
+        inner = component.get("dag", {}).get("tasks", {})
+        yield from inner.items()
+        for task in inner.values():
+            yield from self._tasks(self.pipeline["components"][task["componentRef"]["name"]])
+
+    def groups(self) -> tuple[str, ...]:
+        """The names of tasks that are groups under a condition."""
+        return tuple(name for name, task in self.tasks() if "triggerPolicy" in task)
+
+    def titles(self) -> dict[str, str]:
+        """By task, the name that people read."""
+        return {name: task.get("taskInfo", {}).get("name", name) for name, task in self.tasks()}
+
+    def uncached(self, name: str) -> "Compiled":
+        """The same pipeline, with a task that is never taken from the cache."""
+        changed = copy.deepcopy(self)
+        for found, task in changed.tasks():
+            if found == name:
+                task["cachingOptions"] = {}
+        return changed
+
+    def with_defaults(self, values: Mapping[str, str]) -> "Compiled":
+        """The same pipeline, with values for its parameters, so that a run can be started without any."""
+        changed = copy.deepcopy(self)
+        parameters = changed.pipeline["root"]["inputDefinitions"]["parameters"]
+        for name, value in values.items():
+            parameters[name] |= {"defaultValue": value, "isOptional": True}
+        return changed
+
+
+def compiled(pipeline: Any) -> str:
+    """The pipeline as the YAML that a cluster takes."""
+    from kfp import compiler
+
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(pipeline, str(target))
+        return target.read_text()
+
+
+def training() -> Compiled:
+    """The training pipeline, compiled now: with this code and the images that the environment names."""
+    from pipelines.training import training_pipeline
+
+    return Compiled.parse(compiled(training_pipeline))
