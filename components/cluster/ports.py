@@ -2,7 +2,8 @@
 
 import os
 
-from lockgate.ports import Ports
+from lockgate.ports import Delivery, Ports
+from lockgate.project import Push
 
 
 def ports(settings: str) -> Ports:
@@ -13,5 +14,21 @@ def ports(settings: str) -> Ports:
     from components.cluster.launcher import PodWorkers
     from lockgate.steps.step import Settings
 
-    cluster = Settings.model_validate_json(settings).project.cluster
-    return Ports(workers=PodWorkers(Api.connect, cluster.namespace))
+    project = Settings.model_validate_json(settings).project
+    return Ports(workers=PodWorkers(Api.connect, project.cluster.namespace), delivery=delivery(project.push))
+
+
+def delivery(push: Push) -> Delivery | None:
+    """Where a pushed model is delivered to, as project.yaml says; None: it stays in its folder."""
+    match push.to:
+        case "folder":
+            return None
+        case "git":
+            from components.cluster.git import GitDelivery
+
+            return GitDelivery(push.repository or "", push.branch, push.path)
+        case "cluster":
+            from components.cluster.apply import Objects
+            from components.cluster.delivery import ClusterDelivery
+
+            return ClusterDelivery(push.ready_seconds, Objects.connect())

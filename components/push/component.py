@@ -17,11 +17,11 @@ def push(
     serving_verdict: dsl.Input[dsl.Artifact],
     card: dsl.Output[dsl.Artifact],
 ) -> bool:
-    """Writes the immutable model folder, named by its digest, if all three gates are open.
+    """Writes the immutable model folder, named by its digest, and delivers it, if all three gates are open.
 
     Args:
         settings: What the step is to know of project.yaml, as JSON.
-        workspace: The folder that outlives the run; models are kept there.
+        workspace: The folder or bucket that outlives the run; models are kept there.
         snapshot: The frozen data that the model learnt from.
         model: The exported model.
         evaluation: Metrics and threshold, for the model card.
@@ -33,11 +33,13 @@ def push(
     Returns:
         Whether the model was pushed.
     """
+    from components.cluster.ports import ports
     from lockgate.steps.push import push as step
 
     return step(
         settings,
         workspace,
+        ports=ports(settings),
         snapshot=snapshot.path,
         model=model.path,
         evaluation=evaluation.path,
