@@ -4,18 +4,26 @@ KUBECONFIG chooses the cluster, STORAGE_EMULATOR_HOST names a GCS emulator that 
 `make test-cluster` runs them.
 """
 
+import copy
 import os
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster.kube import Kubectl
 
 HERE = Path(__file__).parent
-ROLES = ("pipeline", "trainer", "push", "serving", "controller")
+ROOT = HERE.parent.parent
+TAG = os.environ.get("LOCKGATE_TEST_TAG", "dev")
+IMAGE = re.compile(r"(docker\.io/lockgate/[a-z]+):[\w.-]+")
+SHARED = ("ClusterTrainingRuntime", "ClusterServingRuntime", "ClusterStorageContainer", "ClusterRole")
+OWN = ("ServiceAccount", "Role", "RoleBinding", "ClusterRoleBinding")
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 
 
@@ -41,18 +49,40 @@ def kubectl() -> Kubectl:
     return command
 
 
+@pytest.fixture(scope="session")
+def base(kubectl: Kubectl) -> list[dict[str, Any]]:
+    """The objects of manifests/base with the images that were built for tests; cluster-wide ones applied."""
+    text = kubectl("kustomize", str(ROOT / "manifests" / "base"))
+    objects = list(yaml.safe_load_all(IMAGE.sub(rf"\1:{TAG}", text)))
+    kubectl.apply(*(o for o in objects if o["kind"] in SHARED))
+    return objects
+
+
 @pytest.fixture(scope="module")
-def namespace(kubectl: Kubectl) -> Iterator[str]:
-    """A namespace under Pod Security `restricted` with a service account a role, gone after the module."""
+def namespace(kubectl: Kubectl, base: list[dict[str, Any]]) -> Iterator[str]:
+    """A namespace under Pod Security `restricted` with the roles of manifests/base, gone after the module."""
     name = f"lockgate-{uuid.uuid4().hex[:6]}"
     kubectl("create", "namespace", name)
     try:
         kubectl("label", "namespace", name, RESTRICTED)
-        for role in ROLES:
-            kubectl("create", "serviceaccount", f"lockgate-{role}", "-n", name)
+        kubectl.apply(*(moved(o, name) for o in base if o["kind"] in OWN))
         yield name
     finally:
         kubectl("delete", "namespace", name, "--wait=false")
+        kubectl("delete", "clusterrolebinding", "--ignore-not-found", "-l", f"lockgate.dev/test={name}")
+
+
+def moved(original: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """The same object for another namespace; a binding over the whole cluster gets a name of its own."""
+    changed = copy.deepcopy(original)
+    if original["kind"] == "ClusterRoleBinding":
+        changed["metadata"]["name"] += f"-{namespace}"
+        changed["metadata"]["labels"]["lockgate.dev/test"] = namespace
+    else:
+        changed["metadata"]["namespace"] = namespace
+    for subject in changed.get("subjects", ()):
+        subject["namespace"] = namespace
+    return changed
 
 
 @pytest.fixture(scope="session")
