@@ -89,12 +89,12 @@ def test_before_there_is_a_deployment_kserve_is_quoted():
 
 
 def test_a_model_that_the_server_refuses_is_hopeless_and_says_why():
-    log = "noise\nThe content of /mnt/models was changed.\nA model folder is served as pushed.\nPush it again.\n"
+    log = "noise\nThe content of /mnt/models was changed.\nIt is served as pushed.\nPush it again.\n"
     found = judged(deployment(readyReplicas=0), [ended(log, code=8)])
     assert found.is_hopeless
     assert found.reason == (
         "pod p1: kserve-container ended with exit code 8: The content of /mnt/models was changed. "
-        "A model folder is served as pushed. Push it again."
+        "It is served as pushed. Push it again."
     )
 
 
