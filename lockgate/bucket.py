@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lockgate import gcs
-from lockgate.storage import Conflict
+from lockgate.storage import Conflict, explained
 
 ATTEMPTS = 12
 PARALLEL = 8
@@ -22,9 +22,9 @@ class BucketStore:
     """
 
     def __init__(self, address: str) -> None:
-        self.address = address.rstrip("/")
-        self._bucket, path = gcs.split(self.address)
-        self._folder = f"{path}/" if path else ""
+        self._bucket, path = gcs.split(address)
+        self._folder = f"{path.rstrip('/')}/" if path else ""
+        self.address = f"gs://{self._bucket}/{path}".rstrip("/")
 
     def read(self, name: str) -> bytes | None:
         """As the port says."""
@@ -49,10 +49,11 @@ class BucketStore:
 
     def send(self, path: Path, name: str, *, is_new: bool = False) -> bool:
         """As the port says."""
-        if is_new:
-            return self._add(name, path)
-        self._put_over(name, path)
-        return True
+        with explained(path):
+            if is_new:
+                return self._add(name, path)
+            self._put_over(name, path)
+            return True
 
     def delete(self, name: str) -> None:
         """As the port says."""

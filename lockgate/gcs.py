@@ -259,7 +259,6 @@ def _require(client: Any, bucket: str) -> None:
     list(client.list_blobs(bucket, max_results=1, timeout=TIMEOUTS, retry=_retry()))
 
 
-@functools.cache
 def _retry() -> Any:
     from google.cloud.storage.retry import DEFAULT_RETRY
 

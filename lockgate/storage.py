@@ -1,15 +1,12 @@
-"""Where bytes live: the port `Store`, its folder, and writing files whole. Its bucket is in `bucket`."""
+"""Where bytes live: the port `Store`, filled by a folder (`disk`) or a bucket (`bucket`); files written whole."""
 
 import errno
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
-
-from filelock import FileLock
 
 from lockgate.errors import StorageError
 
@@ -71,6 +68,8 @@ def store_at(address: str | Path) -> Store:
         from lockgate.bucket import BucketStore
 
         return BucketStore(str(address))
+    from lockgate.disk import FolderStore
+
     return FolderStore(Path(address))
 
 
@@ -94,93 +93,6 @@ def address_of(path: Path) -> str:
                 "Set the pipeline root of Kubeflow Pipelines to a gs:// address.",
             )
     return str(path.absolute())
-
-
-class FolderStore:
-    """All files under a folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
-        self.address = str(self.root)
-
-    def read(self, name: str) -> bytes | None:
-        """As the port says."""
-        path = self.root / name
-        with explained(path):
-            return path.read_bytes() if path.is_file() else None
-
-    def write(self, name: str, data: bytes, *, is_new: bool = False) -> bool:
-        """As the port says."""
-        if is_new and (there := self.read(name)) is not None:
-            return self._same(name, there == data)
-        write_atomically(self.root / name, data)
-        return True
-
-    def names(self, prefix: str = "") -> list[str]:
-        """As the port says."""
-        start = (self.root / prefix).parent if not prefix.endswith("/") else self.root / prefix
-        found = (p.relative_to(self.root).as_posix() for p in start.rglob("*") if p.is_file())
-        return sorted(n for n in found if n.startswith(prefix) and not _is_draft(n))
-
-    def fetch(self, name: str, path: Path) -> bool:
-        """As the port says."""
-        source = self.root / name
-        if not source.is_file():
-            return False
-        with explained(path), replacing(path) as temporary:
-            shutil.copyfile(source, temporary)
-        return True
-
-    def send(self, path: Path, name: str, *, is_new: bool = False) -> bool:
-        """As the port says."""
-        target = self.root / name
-        if is_new and target.exists():
-            import filecmp
-
-            return self._same(name, filecmp.cmp(path, target, shallow=False))
-        with explained(target), replacing(target) as temporary:
-            shutil.copyfile(path, temporary)
-        return True
-
-    def delete(self, name: str) -> None:
-        """As the port says."""
-        with explained(self.root / name):
-            (self.root / name).unlink(missing_ok=True)
-
-    def replace(self, name: str, change: Callable[[bytes | None], bytes]) -> bytes:
-        """As the port says."""
-        path = self.root / name
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path.with_name(f".{path.name}.lock")):
-                before = self.read(name)
-                if (after := change(before)) != before:
-                    write_atomically(path, after)
-        return after
-
-    def fetch_all(self, names: Iterable[str], folder: Path) -> None:
-        """As the port says."""
-        for name in names:
-            self.fetch(name, folder / name)
-
-    def send_all(self, folder: Path, names: Iterable[str], *, is_new: bool = False) -> None:
-        """As the port says."""
-        for name in names:
-            self.send(folder / name, name, is_new=is_new)
-
-    def _same(self, name: str, is_same: bool) -> bool:
-        if not is_same:
-            raise Conflict(
-                f"{self.root / name} is there already, with other content.",
-                "A file that is named by its content is written once.",
-                "Delete that file if it is damaged, and run the step again.",
-            )
-        return False
-
-
-def _is_draft(name: str) -> bool:
-    last = name.rpartition("/")[2]
-    return last.startswith(".") and last.endswith((".part", ".lock"))
 
 
 @contextmanager
@@ -230,15 +142,27 @@ def write_atomically(path: Path, data: bytes) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; renames it to `path` on success, removes it on failure."""
+    with draft(path) as temporary:
+        yield temporary
+        settle(temporary)
+        temporary.replace(path)
+
+
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`, which is gone afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def settle(written: Path) -> None:
+    """Has a file on the disk, for all to read, before it gets its name."""
+    with written.open("rb+") as opened:
+        os.fsync(opened.fileno())
+    written.chmod(0o644)
