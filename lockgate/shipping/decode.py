@@ -129,7 +129,7 @@ def _categories(name: str, values: Sequence[object]) -> Tensor:
         for position, value in enumerate(values):
             if isinstance(value, float) and not math.isfinite(value):
                 _refuse_value(name, "category", position, "is not a finite number")
-    written = [value if type(value) is str else _category_text(value) for value in values]
+    written = [value if type(value) is str else category_text(value) for value in values]
     try:
         "".join(written).encode()
     except UnicodeEncodeError:
@@ -140,7 +140,8 @@ def _categories(name: str, values: Sequence[object]) -> Tensor:
     return tensor
 
 
-def _category_text(value: object) -> str:
+def category_text(value: object) -> str:
+    """A category that is no string (null, a number, a boolean) as the text that training made of it."""
     if value is None:
         return ""
     if isinstance(value, float):  # by training's own rule: 3.0 is "3", 0.5 is "0.5"
@@ -152,7 +153,7 @@ def _dates(name: str, values: Sequence[object]) -> Tensor:
     _check_types(name, "date", values, {str, int, float, type(None)})
     tensor = np.empty(len(values), dtype=np.int64)
     for position, value in enumerate(values):
-        seconds = _seconds(value)
+        seconds = seconds_of(value)
         if seconds is None:
             unit = " (milliseconds?)" if isinstance(value, int) and abs(value) > LAST_SECOND else ""
             _refuse_value(name, "date", position, f"is {json_type(value)} that is no date{unit}")
@@ -160,7 +161,7 @@ def _dates(name: str, values: Sequence[object]) -> Tensor:
     return tensor
 
 
-def _seconds(value: object) -> int | None:
+def seconds_of(value: object) -> int | None:
     """Seconds since 1970, the marker of a missing date for null, None for what is no date."""
     if value is None:
         return MISSING_DATE
