@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run penguins test lint format compile report serve bench lock clean
+.PHONY: help setup run penguins test lint format compile report serve up deploy status bench lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -33,6 +33,16 @@ report: setup ## Write the last run's report again and say where it is
 
 serve: setup ## Serve the pushed flights model on 127.0.0.1:8080
 	@$(BIN)/lockgate serve examples/flights
+
+up: ## Make a Kubernetes on this machine with what Lockgate needs (kind; Docker needed)
+	@manifests/kind/up
+
+OVERLAY ?= local
+deploy: ## Show what OVERLAY=local changes on the cluster of KUBECONFIG, and apply it
+	@manifests/deploy $(OVERLAY)
+
+status: setup ## Models, training jobs and verdicts on the cluster of KUBECONFIG
+	@KUBECONFIG="$${KUBECONFIG:-$(wildcard .lockgate/kind.kubeconfig)}" $(BIN)/python -m components.cluster.status
 
 bench: setup ## Measure what README claims: a table of ratios (about 20 minutes)
 	@$(BIN)/python -m bench
