@@ -21,6 +21,7 @@ EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
 # A file larger than this goes up in several requests, each of which can be repeated by itself.
 CHUNK_BYTES = 8 << 20
 TIMEOUTS = (10.0, 60.0)
+FIRST_WAIT_SECONDS = 0.5
 DEADLINE_SECONDS = 120.0
 WRITER = "lockgate-writer"
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
@@ -262,7 +263,8 @@ def _require(client: Any, bucket: str) -> None:
 def _retry() -> Any:
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_delay(initial=0.5, maximum=20.0, multiplier=2.0).with_timeout(DEADLINE_SECONDS)
+    waits = DEFAULT_RETRY.with_delay(initial=FIRST_WAIT_SECONDS, maximum=20.0, multiplier=2.0)
+    return waits.with_timeout(DEADLINE_SECONDS)
 
 
 def _object(blob: Any) -> Object:

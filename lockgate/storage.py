@@ -1,4 +1,4 @@
-"""Where bytes live: the port `Store`, filled by a folder (`disk`) or a bucket (`bucket`); files written whole."""
+"""Where bytes live: the port `Store`, in a folder (`disk`) or a bucket (`bucket`); files written whole."""
 
 import errno
 import os
@@ -48,7 +48,8 @@ class Store(Protocol):
         """Writes what `change` makes of the present bytes (None: no object), and returns it.
 
         Where others write at the same time, `change` is called again with what they wrote, so no change is
-        lost. `Conflict` when that happens too often.
+        lost; `Conflict` when that happens too often. If the answer to a write is lost and others write before
+        it is repeated, `change` may find its own work in what it is given: let it be idempotent.
         """
 
     def fetch_all(self, names: Iterable[str], folder: Path) -> None:
