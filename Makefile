@@ -42,7 +42,7 @@ deploy: ## Show what OVERLAY=local changes on the cluster of KUBECONFIG, and app
 	@manifests/deploy $(OVERLAY)
 
 status: setup ## Models, training jobs and verdicts on the cluster of KUBECONFIG
-	@KUBECONFIG="$${KUBECONFIG:-$(wildcard .lockgate/kind.kubeconfig)}" $(BIN)/python -m components.cluster.status
+	@$(if $(KUBECONFIG),,$(patsubst %,KUBECONFIG=%,$(wildcard .lockgate/kind.kubeconfig))) $(BIN)/python -m components.cluster.status
 
 bench: setup ## Measure what README claims: a table of ratios (about 20 minutes)
 	@$(BIN)/python -m bench
