@@ -41,14 +41,18 @@ class Compiled:
         return digest_of([self.pipeline, self.platform])
 
     def tasks(self) -> Iterator[tuple[str, Document]]:
-        """Every task with its name, those in groups included, outermost first."""
+        """Every task with its name: each after those that it depends on, a group before what is in it."""
         yield from self._tasks(self.pipeline["root"])
 
     def _tasks(self, component: Document) -> Iterator[tuple[str, Document]]:
-        inner = component.get("dag", {}).get("tasks", {})
-        yield from inner.items()
-        for task in inner.values():
-            yield from self._tasks(self.pipeline["components"][task["componentRef"]["name"]])
+        waiting = dict(component.get("dag", {}).get("tasks", {}))
+        while waiting:
+            # The compiler writes them by name. A name that is not there is a task of a group around this one.
+            ready = [n for n in waiting if not waiting.keys() & set(waiting[n].get("dependentTasks", ()))]
+            for name in ready or list(waiting):
+                task = waiting.pop(name)
+                yield name, task
+                yield from self._tasks(self.pipeline["components"][task["componentRef"]["name"]])
 
     def groups(self) -> tuple[str, ...]:
         """The names of tasks that are groups under a condition."""

@@ -20,6 +20,7 @@ from pipelines.documents import Compiled
 from pipelines.endpoint import Endpoint, EndpointError
 from pipelines.runners import pipeline_arguments
 from pipelines.submission import check_source, experiment
+from pipelines.workflow_size import check_arguments
 
 MARK = re.compile(r"\[lockgate schedule ([0-9a-f]{16})\]")
 DIGITS = 16
@@ -115,6 +116,7 @@ def declared(
         return {}
     check_source(project)
     arguments = pipeline_arguments(project, folder, workspace, look_at_source=False)
+    check_arguments(arguments)
     body, group = pipeline.uncached("collect").body(), experiment(endpoint, project)
 
     def made(name: str, schedule: Schedule) -> api.V2beta1RecurringRun:

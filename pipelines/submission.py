@@ -19,6 +19,7 @@ from pipelines.documents import Compiled
 from pipelines.endpoint import Endpoint, EndpointError
 from pipelines.run_state import RunState, run_state
 from pipelines.runners import pipeline_arguments
+from pipelines.workflow_size import check_arguments
 
 ARCHIVED = "ARCHIVED"
 
@@ -88,6 +89,7 @@ def submit(
     """
     check_source(project)
     arguments = pipeline_arguments(project, folder, workspace)
+    check_arguments(arguments)
     sent = pipeline if is_told_by_files(project) else pipeline.uncached("collect")
     name = f"{project.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     run = api.V2beta1Run(

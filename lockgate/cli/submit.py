@@ -1,5 +1,7 @@
 """`lockgate submit`, and following or stopping a run that was submitted before."""
 
+import contextlib
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 RUN_FAILED = 11
+LOOK_SECONDS = 10.0
 STATES: Mapping[str, str] = {"SUCCEEDED": "done", "FAILED": "failed", "CANCELED": "interrupted"}
 
 
@@ -129,7 +132,7 @@ def watched(
         print_failure(console, "Stopped watching; the run goes on.", advice)
         return INTERRUPTED
     assert state is not None
-    return _conclude(console, state, api, pipeline, workspace, champion)
+    return _conclude(console, state, pipeline, workspace, champion)
 
 
 def _event(task: "TaskState") -> Event:
@@ -148,7 +151,6 @@ def _working(tasks: Sequence["TaskState"], titles: Mapping[str, str]) -> str:
 def _conclude(
     console: Console,
     state: "RunState",
-    api: "Endpoint",
     pipeline: "Compiled",
     workspace: Workspace | None,
     before: str | None,
@@ -173,18 +175,18 @@ def _conclude(
             given = f"{where} failed: {reason}" if failed and reason else f"{where} failed."
             if not failed:
                 given = f"The run failed: {reason}" if reason else "The run failed before any step did."
-            print_failure(console, given, _where_to_look(failed, api))
+            print_failure(console, given, _where_to_look(failed, state.run_id))
     return RUN_FAILED
 
 
-def _where_to_look(failed: "TaskState | None", api: "Endpoint") -> list[str]:
+def _where_to_look(failed: "TaskState | None", run_id: str) -> list[str]:
     """The backend often gives no reason: the last lines of the step's own log do."""
-    if failed is None or not failed.pod:
-        return ["The run's page in the dashboard shows the step and its log."]
-    namespace = api.namespace if api.is_shared else "NAMESPACE-OF-KUBEFLOW-PIPELINES"
+    if failed is None:
+        return ["The run's page in the dashboard shows what came first."]
+    pod = failed.pod or f"-l pipeline/runid={run_id} --prefix"
     return [
         "The last lines of its log say what was found, what is allowed and what to do next:",
-        f"kubectl -n {namespace} logs {failed.pod} -c main",
+        f"kubectl logs {pod} -c main, in the namespace of the run",
     ]
 
 
@@ -201,9 +203,15 @@ def pushed(workspace: Workspace | None, before: str | None) -> str:
     return f"{after[:8]} is still the champion: pushed again, or the serving gate was closed"
 
 
-def champion_of(workspace: Workspace | None) -> str | None:
-    """The champion of a workspace; None also where it cannot be read from here."""
-    try:
-        return workspace.champion() if workspace else None
-    except StorageError:
-        return None
+def champion_of(workspace: Workspace | None, seconds: float = LOOK_SECONDS) -> str | None:
+    """The champion of a workspace; None also where it cannot be read from here, or not in that time."""
+    found: list[str | None] = []
+
+    def look() -> None:
+        with contextlib.suppress(StorageError):
+            found.append(workspace.champion() if workspace else None)
+
+    looking = threading.Thread(target=look, daemon=True)  # a bucket that does not answer is tried for minutes
+    looking.start()
+    looking.join(seconds)
+    return found[0] if found else None
