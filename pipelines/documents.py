@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from lockgate.errors import ConfigError
 from lockgate.records import digest_of
 
 Document = dict[str, Any]
@@ -29,6 +30,30 @@ class Compiled:
         """Reads the one or two YAML documents that the compiler wrote."""
         documents = list(yaml.safe_load_all(text))
         return cls(documents[0], documents[1] if len(documents) > 1 else {})
+
+    @classmethod
+    def read(cls, path: Path) -> "Compiled":
+        """Reads a file that the compiler wrote.
+
+        Raises:
+            ConfigError: it cannot be read, or is no compiled pipeline.
+        """
+        from google.protobuf import json_format
+        from kfp.pipeline_spec import pipeline_spec_pb2
+
+        try:
+            found = cls.parse(path.read_text(encoding="utf-8"))
+            spec = json_format.ParseDict(found.pipeline, pipeline_spec_pb2.PipelineSpec())
+            json_format.ParseDict(found.platform, pipeline_spec_pb2.PlatformSpec())
+            if not spec.root.dag.tasks:
+                raise ValueError("it has no tasks")
+        except (OSError, ValueError, LookupError, AttributeError, yaml.YAMLError, json_format.Error) as error:
+            raise ConfigError(
+                f"{path} is no compiled pipeline: {error}.",
+                "It is the YAML that KFP's compiler writes.",
+                "Make one with `make compile`.",
+            ) from None
+        return found
 
     def body(self) -> Document:
         """The form in which the API takes a pipeline."""

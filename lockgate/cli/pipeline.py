@@ -4,7 +4,6 @@ from pathlib import Path
 
 from lockgate.cli.view import shown_path
 from lockgate.config import read_project
-from lockgate.errors import ConfigError
 
 
 def write_manifests(project: Path, workspace: str | None, out: Path | None) -> None:
@@ -39,17 +38,7 @@ def examine(file: Path | None) -> int:
     from pipelines.doctor import findings
     from pipelines.documents import Compiled, training
 
-    if file is None:
-        found = findings(training())
-    else:
-        try:
-            found = findings(Compiled.parse(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ConfigError(
-                f"{file} is no compiled pipeline: {error}.",
-                "It is the YAML that KFP's compiler writes.",
-                "Make one with `make compile`.",
-            ) from None
+    found = findings(training() if file is None else Compiled.read(file))
     for finding in found:
         print(finding.sentence())
     return 1 if any(finding.level == "error" for finding in found) else 0
