@@ -43,6 +43,7 @@ class Network:
 
     def __init__(self) -> None:
         self.faults: Callable[[str, str], Fault | None] = lambda method, path: None
+        self.faults_by_body: Callable[[bytes], Fault | None] = lambda body: None
         self.requests: list[tuple[str, str]] = []
 
     def fail(self, *faults: Fault, method: str = "", path: str = "") -> None:
@@ -55,6 +56,11 @@ class Network:
                 return left.pop(0) if left and method in its_method and path in its_path else None
 
         self.faults = next_fault
+
+    def fail_uploads_of(self, name: str) -> None:
+        """No upload of an object whose name ends so arrives."""
+        self.faults = lambda method, path: None
+        self.faults_by_body = lambda body: "dead" if f'{name}"'.encode() in body[:600] else None
 
     def fail_always(self, fault: Fault, method: str = "", path: str = "") -> None:
         """All requests of that method whose path holds `path` fail so."""
@@ -75,7 +81,7 @@ def network() -> Iterator[tuple[str, Network]]:
         def pass_on(self) -> None:
             body = bytearray(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
             state.requests.append((self.command, self.path))
-            fault = state.faults(self.command, self.path)
+            fault = state.faults(self.command, self.path) or state.faults_by_body(bytes(body))
             if fault == "dead":
                 self.close_connection = True
                 return
