@@ -299,3 +299,15 @@ def test_the_champion_is_served_and_another_by_its_first_digits(run):
 def test_before_the_first_push_serve_says_what_to_do(tmp_path):
     with pytest.raises(ServingError, match=r"No model was pushed .* Run `lockgate run`"):
         model_folder(Workspace(tmp_path), None)
+
+
+def test_a_champion_that_was_not_compared_is_named_when_it_is_replaced(run, tmp_path, capsys):
+    Workspace(tmp_path / "space").crown("e" * 64)  # by another run, after this model was judged
+    _, _, workspace = run()
+    assert (
+        "it replaced eeeeeeeeeeee, crowned by another run after this model was judged"
+        in capsys.readouterr().out
+    )
+    assert json.loads((workspace.root / "champion.json").read_text())["replaced"] == "e" * 64
+    run()
+    assert "it replaced" not in capsys.readouterr().out
