@@ -16,7 +16,7 @@ from lockgate.training.archive import Archive, is_remote, local_folder
 from lockgate.training.checkpoint import Keeper
 from lockgate.training.input import Batches, Features, Source
 from lockgate.training.judge import Judge
-from lockgate.training.loop import Loop, Watch, summed
+from lockgate.training.loop import Loop, Watch
 from lockgate.training.network import build_network, build_optimizer, task_of
 from lockgate.training.state import LoopState
 from lockgate.training.stepper import Stepper, refuse_clipping
@@ -79,7 +79,7 @@ def run_job(
         store.write(DONE, state.model_dump_json().encode())
     if strategy.num_replicas_in_sync > 1:
         # Nobody leaves before the result is written: were the chief lost now, all would be needed again.
-        summed(strategy, [0.0], loop.stepper.local_replicas)
+        loop.stepper.summed([0.0])
     return state
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from lockgate.errors import TrainingError
 from lockgate.evaluation.metrics import gain
@@ -128,7 +127,7 @@ class Loop:
         if workers == 1:
             return
         step = self.state.step
-        total = summed(self.stepper.strategy, [float(step)], self.stepper.local_replicas)[0]
+        total = self.stepper.summed([float(step)])[0]
         if round(total) != step * workers:
             raise Disagreement(f"{workers} workers start at {total:g} steps together, this one at {step}")
 
@@ -214,22 +213,10 @@ class Loop:
 
     def _agreed(self, own: Judgement | None) -> Judgement:
         """What the chief measured, at every worker, so that all stop at the same epoch."""
-        strategy = self.stepper.strategy
-        if strategy.num_replicas_in_sync == 1 and own is not None:
+        if self.stepper.strategy.num_replicas_in_sync == 1 and own is not None:
             return own
         values = [own.tune_loss, own.metric, own.train_metric] if own is not None else [0.0, 0.0, 0.0]
-        return Judgement(*summed(strategy, values, self.stepper.local_replicas))
-
-
-def summed(strategy: tf.distribute.Strategy, values: list[float], local: int) -> list[float]:
-    """The sum of all workers' values at every worker. `local` is the replicas of each worker."""
-    own = tf.constant(values, dtype=tf.float64) / local
-
-    def total() -> Any:
-        each = strategy.run(lambda: tf.identity(own))
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
-
-    return [float(v) for v in tf.function(total)().numpy()]
+        return Judgement(*self.stepper.summed(values))
 
 
 def is_better(metric: str, value: float, best: float | None) -> bool:

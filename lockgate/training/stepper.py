@@ -51,6 +51,7 @@ class Stepper:
         self.strategy, self.network, self.optimizer = strategy, network, optimizer
         self.task, self.spec, self.global_batch = task, spec, global_batch
         self.local_replicas = strategy.num_replicas_in_sync // workers
+        self._sum = tf.function(self._total, input_signature=[tf.TensorSpec([None], tf.float64)])
         label_type = tf.int32 if spec.label.task == "multiclass" else tf.float32
         self._steps = tf.function(
             self._loop,
@@ -74,6 +75,14 @@ class Stepper:
             np.float32(wants_stop),
         )
         return float(loss), float(wishes) > 0
+
+    def summed(self, values: Sequence[float]) -> list[float]:
+        """The sum of all workers' values, at every worker; all must ask at the same time."""
+        return [float(v) for v in self._sum(np.asarray(values, dtype=np.float64) / self.local_replicas)]
+
+    def _total(self, values: Any) -> Any:
+        each = self.strategy.run(lambda: tf.identity(values))
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
 
     def _loop(self, numbers: Any, categories: Any, label: Any, stop: Any) -> tuple[Any, Any]:
         count = tf.shape(label)[0]
