@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from lockgate.errors import ConfigError
+from lockgate.project import Images
 from lockgate.records import digest_of
 
 Document = dict[str, Any]
@@ -95,6 +96,14 @@ class Compiled:
                 task["cachingOptions"] = {}
         return changed
 
+    def with_images(self, images: Mapping[str, str]) -> "Compiled":
+        """The same pipeline from other images; `images` are the new ones by the old."""
+        changed = copy.deepcopy(self)
+        for executor in changed.pipeline["deploymentSpec"]["executors"].values():
+            if container := executor.get("container"):
+                container["image"] = images.get(container["image"], container["image"])
+        return changed
+
     def with_defaults(self, values: Mapping[str, str]) -> "Compiled":
         """The same pipeline, with values for its parameters, so that a run can be started without any."""
         changed = copy.deepcopy(self)
@@ -114,8 +123,11 @@ def compiled(pipeline: Any) -> str:
         return target.read_text()
 
 
-def training() -> Compiled:
-    """The training pipeline, compiled now: with this code and the images that the environment names."""
+def training(images: Images | None = None) -> Compiled:
+    """The training pipeline, compiled now: with this code, and the project's images where it names some."""
+    from components.image import PIPELINE_IMAGE, TRAINER_IMAGE
     from pipelines.training import training_pipeline
 
-    return Compiled.parse(compiled(training_pipeline))
+    named = {PIPELINE_IMAGE: images.pipeline, TRAINER_IMAGE: images.trainer} if images else {}
+    found = Compiled.parse(compiled(training_pipeline))
+    return found.with_images({old: new for old, new in named.items() if new})

@@ -28,6 +28,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "check_serving": ("split", "features", "evaluate", "serving"),
     "push": ("split", "features", "evaluate", "serving", "description", "cluster", "push"),
 }
+# How a run is submitted; the images are known to a cache by themselves.
+OUTSIDE = ("endpoint", "experiment", "service_account", "workspace", "images")
 READS_CODE = ("collect", "tune", "train")
 
 
@@ -76,7 +78,7 @@ def _known_to_steps(project: Project, workspace: Workspace) -> Project:
     """
     if not workspace.is_remote:
         return project.model_copy(update={"cluster": Cluster(), "push": Push()})
-    outside = dict.fromkeys(("endpoint", "experiment", "service_account", "workspace"))
+    outside = {name: Cluster.model_fields[name].default for name in OUTSIDE}
     return project.model_copy(update={"cluster": project.cluster.model_copy(update=outside)})
 
 

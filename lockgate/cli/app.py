@@ -173,14 +173,15 @@ def manifest(
 
 @pipeline_app.command("doctor")
 def doctor(
-    file: Annotated[
-        Path | None, typer.Argument(help="A compiled pipeline.  [default: Lockgate's, compiled now]")
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="A project's folder, or a compiled pipeline.  [default: Lockgate's pipeline]"),
     ] = None,
 ) -> None:
     """Look for what a cluster or the local runner would do otherwise than the pipeline says."""
     from lockgate.cli.pipeline import examine
 
-    raise typer.Exit(examine(file))
+    raise typer.Exit(examine(path))
 
 
 @app.command()

@@ -22,15 +22,15 @@ def write_manifests(project: Path, workspace: str | None, out: Path | None) -> N
     check_source(found)
     arguments = pipeline_arguments(found, folder.resolve(), place, look_at_source=False)
     target = out or Path("manifests") / "pipelines" / found.name
-    changed = write(target.resolve(), manifests(found, training(), arguments))
+    changed = write(target.resolve(), manifests(found, training(found.cluster.images), arguments))
     for path in changed:
         print(f"wrote {shown_path(path)}")
     if not changed:
         print(f"{shown_path(target.resolve())} is as it should be; nothing changed.")
 
 
-def examine(file: Path | None) -> int:
-    """Prints the doctor's findings on a compiled pipeline; returns 1 where one is an error.
+def examine(path: Path | None) -> int:
+    """Prints the doctor's findings on a compiled pipeline or a project's; returns 1 where one is an error.
 
     Raises:
         ConfigError: the file cannot be read, or is no compiled pipeline.
@@ -38,7 +38,13 @@ def examine(file: Path | None) -> int:
     from pipelines.doctor import findings
     from pipelines.documents import Compiled, training
 
-    found = findings(training() if file is None else Compiled.read(file))
+    if path is None:
+        looked_at = training()
+    elif path.is_dir():
+        looked_at = training(read_project(path).cluster.images)
+    else:
+        looked_at = Compiled.read(path)
+    found = findings(looked_at)
     for finding in found:
         print(finding.sentence())
     return 1 if any(finding.level == "error" for finding in found) else 0

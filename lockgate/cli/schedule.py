@@ -20,7 +20,9 @@ def reconcile_schedules(project: Path, endpoint: str | None, workspace: str | No
     api = connected(found, endpoint)
     wanted = {}
     if found.schedules:
-        wanted = declared(api, found, folder.resolve(), cluster_workspace(found, workspace), training())
+        wanted = declared(
+            api, found, folder.resolve(), cluster_workspace(found, workspace), training(found.cluster.images)
+        )
     actions = reconcile(api, found, wanted, dry_run, lambda action: print(action.sentence()))
     if not actions:
         print("project.yaml declares no schedules, and there are none of its own.")

@@ -41,7 +41,7 @@ def submit_run(project: Path, endpoint: str | None, workspace: str | None, wait:
     found, folder = read_project(project), project if project.is_dir() else project.parent
     place = cluster_workspace(found, workspace)
     api = connected(found, endpoint)
-    pipeline = training()
+    pipeline = training(found.cluster.images)
     before = champion_of(place)
     run_id = submit(api, found, folder.resolve(), place, pipeline)
     console.print(f"\n [bold]{found.name}[/bold]  run {run_id}", highlight=False)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from lockgate.project.cluster import Cluster, Push, Schedule, Toleration, TrainingPods
+from lockgate.project.cluster import Cluster, Images, Push, Schedule, Toleration, TrainingPods
 from lockgate.project.data import (
     Cross,
     Data,
@@ -34,6 +34,7 @@ __all__ = [
     "DatePart",
     "Evaluation",
     "Feature",
+    "Images",
     "Limits",
     "Model",
     "ModelRules",

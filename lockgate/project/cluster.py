@@ -66,6 +66,15 @@ class TrainingPods(Section):
     queue: str | None = Field(default=None, description="Kueue's LocalQueue that the job waits in.")
 
 
+class Images(Section):
+    """The steps' images; with a digest, what runs and what is taken from the cache is certain."""
+
+    pipeline: str | None = Field(
+        default=None, description="Such as registry.example.org/lockgate/pipeline:0.1.0@sha256:…"
+    )
+    trainer: str | None = Field(default=None, description="Of the steps tune and train.")
+
+
 class Cluster(Section):
     """Where the pipeline runs when it is submitted; a run on this machine does not read it."""
 
@@ -80,6 +89,7 @@ class Cluster(Section):
     service_account: str | None = Field(
         default=None, description="Of the steps' pods. Default: the one that the endpoint gives to runs."
     )
+    images: Images = Images()
     training: TrainingPods = TrainingPods()
 
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from rich.console import Console
 
+from components.image import PIPELINE_IMAGE
 from lockgate.cli.submit import INTERRUPTED, RUN_FAILED, Again, champion_of, pushed, watched
 from lockgate.config import read_project
 from lockgate.errors import ClusterError, ConfigError
@@ -110,6 +111,18 @@ def test_a_source_that_is_a_function_is_collected_anew(server, folder, pipeline)
     assert tasks["collect"]["cachingOptions"] == {}
     assert tasks["train"]["cachingOptions"] == {"enableCache": True}
     assert pipeline.pipeline["root"]["dag"]["tasks"]["collect"]["cachingOptions"] == {"enableCache": True}
+
+
+def test_the_images_that_the_project_names_are_used_and_are_no_setting(server, example):
+    pinned = "registry.example.org/trainer:1@sha256:" + "0" * 64
+    folder = example("penguins", cluster={"workspace": BUCKET, "images": {"trainer": pinned}})
+    _, run_id = submitted(server, folder, training(read_project(folder).cluster.images))
+    run = server.runs[run_id][0]
+    executors = run.pipeline_spec["deploymentSpec"]["executors"]
+    used = {name: executor["container"]["image"] for name, executor in executors.items()}
+    assert {name for name, image in used.items() if image == pinned} == {"exec-tune", "exec-train"}
+    assert used["exec-collect"] == PIPELINE_IMAGE
+    assert "registry.example.org" not in json.dumps(run.runtime_config.parameters)
 
 
 def test_a_happy_run_shows_every_step_once_and_its_verdict(server, folder, pipeline, tmp_path):
