@@ -33,18 +33,18 @@ WorkspaceOption = Annotated[
     str | None,
     typer.Option(
         "--workspace",
-        help="The folder, or gs://bucket/path, that outlives runs.  [default: .lockgate beside project.yaml]",
+        help="The folder, or gs://bucket/path, that outlives runs. Default: .lockgate beside project.yaml.",
     ),
 ]
 BucketOption = Annotated[
     str | None,
-    typer.Option("--workspace", help="gs://bucket/path, which outlives runs.  [default: cluster.workspace]"),
+    typer.Option("--workspace", help="gs://bucket/path, which outlives runs. Default: cluster.workspace."),
 ]
 EndpointOption = Annotated[
     str | None,
     typer.Option(
         "--endpoint",
-        help="URL of the Kubeflow Pipelines API.  [default: KFP_ENDPOINT, else cluster.endpoint]",
+        help="URL of the Kubeflow Pipelines API. Default: KFP_ENDPOINT, else cluster.endpoint.",
     ),
 ]
 RunArgument = Annotated[str, typer.Argument(help="The id of a run, as `lockgate submit` shows it.")]
@@ -89,9 +89,7 @@ def serve(
     project: ProjectArgument = Path(),
     workspace: WorkspaceOption = None,
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=1, max=65535)] = 8080,
-    model: Annotated[
-        str | None, typer.Option(help="A pushed model's digest.  [default: the champion]")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="A pushed model's digest. Default: the champion.")] = None,
 ) -> None:
     """Serve the pushed model on this machine by KServe's own server, until Ctrl-C."""
     from lockgate.cli.serve import serve_model
@@ -104,7 +102,7 @@ def report(
     project: ProjectArgument = Path(),
     workspace: WorkspaceOption = None,
     run_name: Annotated[
-        str | None, typer.Option("--run", help="A run's name, such as 20261121-101500.  [default: the last]")
+        str | None, typer.Option("--run", help="A run's name, such as 20261121-101500. Default: the last.")
     ] = None,
 ) -> None:
     """Write a run's report again and say where it is."""
@@ -162,7 +160,7 @@ def manifest(
     project: ProjectArgument = Path(),
     workspace: BucketOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="A folder in Git.  [default: manifests/pipelines/NAME]")
+        Path | None, typer.Option(help="A folder in Git. Default: manifests/pipelines/NAME.")
     ] = None,
 ) -> None:
     """Write the pipeline as Pipeline and PipelineVersion objects for GitOps."""
@@ -175,7 +173,7 @@ def manifest(
 def doctor(
     path: Annotated[
         Path | None,
-        typer.Argument(help="A project's folder, or a compiled pipeline.  [default: Lockgate's pipeline]"),
+        typer.Argument(help="A project's folder, or a compiled pipeline. Default: Lockgate's pipeline."),
     ] = None,
 ) -> None:
     """Look for what a cluster or the local runner would do otherwise than the pipeline says."""
