@@ -19,6 +19,7 @@ from pipelines.compile import compiled
 from pipelines.runners import pipeline_arguments
 from pipelines.training import training_pipeline
 from tests.cluster.backend.run import Run, TaskFailed
+from tests.cluster.conftest import TAG
 from tests.cluster.kube import Kubectl
 
 pytestmark = pytest.mark.timeout(1200)
@@ -49,7 +50,7 @@ def go(
     source = next(Path(f.locate()) for f in files("palmerpenguins") or () if f.name == "penguins.csv")
     text = source.read_text().replace("NA", "")
     store_at(bucket).write("raw/penguins.csv", text.encode())
-    spec = yaml.safe_load(compiled(training_pipeline).replace(":0.1.0", ":dev"))
+    spec = yaml.safe_load(compiled(training_pipeline).replace(":0.1.0", f":{TAG}"))
     folder = tmp_path_factory.mktemp("penguins")
 
     def run(*, earlier: Run | None = None, accuracy: float = 0.8, leakage: float = 0.9) -> Run:
