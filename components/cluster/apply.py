@@ -22,10 +22,14 @@ NO_ACCESS = (
 class Objects(Api):
     """Requests to one cluster, with server-side apply."""
 
-    def apply(self, manifest: Mapping[str, Any]) -> Object:
+    def apply(self, manifest: Mapping[str, Any], *, is_trial: bool = False) -> Object:
         """Makes the object have what the manifest says; fields that others set stay theirs.
 
         Nothing is written where nothing differs.
+
+        Args:
+            manifest: of the object.
+            is_trial: only asks whether the server would take it.
 
         Returns:
             The object as the server has it now.
@@ -35,7 +39,7 @@ class Objects(Api):
         """
         for attempt in range(ATTEMPTS):
             try:
-                return self._applied(manifest)
+                return self._applied(manifest, is_trial)
             except Unreachable as error:
                 if attempt + 1 == ATTEMPTS:
                     raise DeliveryError(*error.args) from None
@@ -66,7 +70,7 @@ class Objects(Api):
         except ClusterError as error:
             raise DeliveryError(error.given, *NO_ACCESS) from None
 
-    def _applied(self, manifest: Mapping[str, Any]) -> Object:
+    def _applied(self, manifest: Mapping[str, Any], is_trial: bool) -> Object:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -74,7 +78,11 @@ class Objects(Api):
             answer, _, _ = self._client.call_api(
                 path_of(manifest),
                 "PATCH",
-                query_params=[("fieldManager", FIELD_MANAGER), ("force", "false")],
+                query_params=[
+                    ("fieldManager", FIELD_MANAGER),
+                    ("force", "false"),
+                    *([("dryRun", "All")] if is_trial else []),
+                ],
                 header_params={"Accept": "application/json", "Content-Type": APPLY},
                 body=dict(manifest),
                 auth_settings=["BearerToken"],

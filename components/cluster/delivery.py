@@ -39,6 +39,8 @@ class ClusterDelivery:
         self._check_runtime(revision.namespace)
         route = self._objects.find(path_of(revision.route))
         before = routed(route) if route is not None else ()
+        # That the route cannot be moved should be known before pods are made for it.
+        self._objects.apply(revision.route, is_trial=True)
         self._objects.apply(revision.service)
         self._wait_for_pods(revision)
         moved = self._objects.apply(revision.route)

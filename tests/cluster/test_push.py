@@ -1,0 +1,173 @@
+"""Pushes on a real API server, with the rights of the push step alone: what changes, and what stays."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.cluster.delivery import ClusterDelivery
+from components.cluster.git import GitDelivery
+from lockgate.errors import DeliveryError
+from lockgate.shipping.manifest import routed
+from tests.cluster.kube import Kubectl, wait_for
+from tests.cluster.load import Load
+from tests.cluster.served import Place, as_account, place, trained, variant
+
+RATE = 50.0
+KINDS = "inferenceservices,deployments,replicasets,services,httproutes"
+
+
+@pytest.fixture(scope="module")
+def first() -> Path:
+    """A model's folder on this machine."""
+    return trained()
+
+
+@pytest.fixture(scope="module")
+def second(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another model of the same name."""
+    return variant(first, tmp_path_factory.mktemp("second"), 0.3)
+
+
+@pytest.fixture(scope="module")
+def there(kubectl: Kubectl, namespace: str, bucket: str, gateway: str, first: Path) -> Place:
+    """The namespace with the first model pushed."""
+    made = place(kubectl, namespace, bucket, gateway)
+    assert "serves penguins." in made.push(first)
+    return made
+
+
+def versions(kubectl: Kubectl, namespace: str) -> dict[tuple[str, str], tuple[str, int | None]]:
+    """What changes when anybody writes to an object, of every object of the model."""
+    found = kubectl.get(KINDS, namespace=namespace)["items"]
+    return {
+        (o["kind"], o["metadata"]["name"]): (
+            o["metadata"]["resourceVersion"], o["metadata"].get("generation"),
+        )
+        for o in found
+    }  # fmt: skip
+
+
+def route(kubectl: Kubectl, namespace: str) -> dict[str, Any]:
+    return kubectl.get("httproute", "penguins", namespace=namespace)
+
+
+def test_the_objects_are_ours_by_server_side_apply(kubectl: Kubectl, there: Place, first: Path) -> None:
+    made = there.revision(first)
+    for kind, name in (("inferenceservice", made.name), ("httproute", "penguins")):
+        found = kubectl("get", kind, name, "-n", there.namespace, "-o", "json", "--show-managed-fields")
+        assert '"manager": "lockgate",\n                "operation": "Apply"' in found
+    service = kubectl.get("inferenceservice", made.name, namespace=there.namespace)
+    annotations = service["metadata"]["annotations"]
+    assert annotations["lockgate.dev/digest"] == first.name
+    assert "accuracy" in annotations["lockgate.dev/metrics"]
+    assert "serving gate open" in annotations["lockgate.dev/verdicts"]
+
+
+def test_a_second_push_of_the_same_digest_changes_nothing(
+    kubectl: Kubectl, there: Place, first: Path
+) -> None:
+    before = versions(kubectl, there.namespace)
+    assert {kind for kind, _ in before} == {
+        "InferenceService", "Deployment", "ReplicaSet", "Service", "HTTPRoute",
+    }  # fmt: skip
+    assert there.push(first).endswith("with 2 pods, as before")
+    assert versions(kubectl, there.namespace) == before
+
+
+def test_another_manager_of_the_route_is_named_and_not_overruled(
+    kubectl: Kubectl, there: Place, first: Path, second: Path
+) -> None:
+    spec = route(kubectl, there.namespace)["spec"]
+    for rule in spec["rules"]:
+        rule["backendRefs"][0]["weight"] = 70
+    theirs = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "penguins", "namespace": there.namespace},
+        "spec": {"rules": spec["rules"]},
+    }
+    kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-",
+            stdin=json.dumps(theirs))  # fmt: skip
+    before = versions(kubectl, there.namespace)
+    with pytest.raises(DeliveryError, match=r"HTTPRoute penguins was changed by somebody: spec\.rules"):
+        there.push(second)
+    assert versions(kubectl, there.namespace) == before, "no pods were made for a route that cannot move"
+    # They let go of it; it is ours again at the next push.
+    del theirs["spec"]
+    kubectl("apply", "--server-side", "--field-manager=somebody", "-f", "-", stdin=json.dumps(theirs))
+    there.push(first)
+    assert {
+        b["weight"] for r in route(kubectl, there.namespace)["spec"]["rules"] for b in r["backendRefs"]
+    } == {100}
+
+
+def test_a_push_under_load_moves_all_traffic_and_loses_no_request(
+    kubectl: Kubectl, there: Place, first: Path, second: Path
+) -> None:
+    old, new = there.revision(first), there.revision(second)
+    body = {"instances": [dict(new.row)]}
+    with Load(f"{there.gateway}/v1/models/penguins:predict", new.host, body, RATE) as load:
+        wait_for(lambda: load.sent > RATE, 30, "a second of load")
+        said = there.push(second)
+        moved = load.sent
+        wait_for(lambda: load.sent > moved + 5 * RATE, 60, "five seconds of load after the move")
+    print(f"{load.sent} requests in {load.seconds:.0f} s, slowest {load.slowest:.2f} s, lost {load.lost()}")
+    assert load.lost() == {}
+    assert load.sent >= 0.95 * RATE * load.seconds
+    assert said == f"revision {new.name} serves {new.host} with 2 pods"
+    assert routed(route(kubectl, there.namespace)) == (new.name,)
+    kept = kubectl.get("deployment", f"{old.name}-predictor", namespace=there.namespace)
+    assert kept["status"]["readyReplicas"] == 2, "the way back stays open"
+
+
+def test_the_way_back_is_a_push_too_and_old_revisions_are_named(
+    kubectl: Kubectl, there: Place, first: Path, second: Path, tmp_path: Path
+) -> None:
+    there.push(second)
+    there.push(first)
+    assert routed(route(kubectl, there.namespace)) == (there.revision(first).name,)
+    third = variant(first, tmp_path, 0.7)
+    said = there.push(third, replicas=1)
+    assert said.endswith(f"without traffic, to be deleted when you like: {there.revision(second).name}")
+
+
+def test_pods_that_cannot_be_made_are_explained_and_the_route_stays(
+    kubectl: Kubectl, there: Place, first: Path, tmp_path: Path
+) -> None:
+    before = routed(route(kubectl, there.namespace))
+    large = variant(first, tmp_path, 0.8)
+    with pytest.raises(DeliveryError, match=r"after 20 s: pod .* has no node: .*Insufficient cpu"):
+        there.push(large, seconds=20, cpu="900", cpu_limit="900", replicas=1)
+    assert routed(route(kubectl, there.namespace)) == before
+    kubectl("delete", "inferenceservice", there.revision(large).name, "-n", there.namespace)
+
+
+def test_without_rights_and_without_a_runtime_it_is_said(kubectl: Kubectl, there: Place, first: Path) -> None:
+    nobody = ClusterDelivery(10, as_account(kubectl, there.namespace, "lockgate-serving"))
+    with pytest.raises(DeliveryError, match="lockgate-push grants"):
+        nobody.deliver(there.revision(first))
+
+
+def test_what_is_committed_to_git_is_what_kustomize_and_the_server_take(
+    kubectl: Kubectl, there: Place, first: Path, second: Path, tmp_path: Path
+) -> None:
+    """Two revisions and the route, built by kustomize, and taken by the API server and its webhooks."""
+    bare, work = tmp_path / "bare.git", tmp_path / "work"
+    steps = (
+        f"git init -q --bare -b main {bare}",
+        f"git clone -q {bare} {work} && cd {work} && git -c user.name=a -c user.email=a@b.c commit -q "
+        "--allow-empty -m first && git push -q origin HEAD:main",
+    )
+    for step in steps:
+        subprocess.run(step, shell=True, check=True, capture_output=True)
+    for model in (first, second):
+        GitDelivery(str(bare), "main", "manifests/models").deliver(there.revision(model))
+    subprocess.run(["git", "-C", str(work), "pull", "-q", "origin", "main"], check=True)
+    folder = str(work / "manifests" / "models" / "penguins")
+    said = kubectl("apply", "-k", folder, "--server-side", "--dry-run=server", "--force-conflicts")
+    assert len(said.splitlines()) == 3
+    names = (there.revision(first).name, there.revision(second).name)
+    assert all(f"inferenceservice.serving.kserve.io/{name} " in said for name in names)
