@@ -174,7 +174,7 @@ class Following:
         return TrainingError(
             f"Worker {who} was killed because it used more than {self._work.pods.memory} of memory.",
             "cluster.training.memory is a worker's request and its limit.",
-            "Raise it, or lower train.batch_size, then run again: it goes on where it was.",
+            "Raise it, and run again: it goes on where it was. Or lower train.batch_size.",
         )
 
     def _lost(self, verdict: Verdict) -> TrainingError:

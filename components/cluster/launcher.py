@@ -88,9 +88,12 @@ class PodWorkers:
             )
         from pathlib import Path
 
-        features = job.features if is_remote(job.features) else address_of(Path(job.features))
-        if not is_remote(features):
-            features = f"{job.folder}/features"
+        # What KFP keeps in another kind of store is here as files, too.
+        is_in_bucket = is_remote(job.features) or job.features.startswith("/gcs/")
+        features = f"{job.folder}/features"
+        if is_in_bucket:
+            features = job.features if is_remote(job.features) else address_of(Path(job.features))
+        else:
             _send(Path(job.features), features)
         return job.model_copy(update={"features": features})
 

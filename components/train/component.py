@@ -20,7 +20,7 @@ def train(
 
     Args:
         settings: What the step is to know of project.yaml, as JSON.
-        workspace: The folder that outlives the run; checkpoints are kept there.
+        workspace: The folder or bucket that outlives the run; checkpoints are kept there.
         snapshot: The frozen data; the baselines train on it.
         features: The network's inputs.
         parameters: The settings that tuning chose.
@@ -31,11 +31,13 @@ def train(
     Returns:
         Always true.
     """
+    from components.cluster.ports import ports
     from lockgate.steps.train import train as step
 
     return step(
         settings,
         workspace,
+        ports=ports(settings),
         snapshot=snapshot.path,
         features=features.path,
         parameters=parameters.path,

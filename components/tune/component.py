@@ -16,13 +16,20 @@ def tune(
 
     Args:
         settings: What the step is to know of project.yaml, as JSON.
-        workspace: The folder that outlives the run; an interrupted search goes on from there.
+        workspace: The folder or bucket that outlives the run; an interrupted search goes on from there.
         features: The network's inputs.
         parameters: The chosen settings and every trial, as JSON.
 
     Returns:
         Always true.
     """
+    from components.cluster.ports import ports
     from lockgate.steps.tune import tune as step
 
-    return step(settings, workspace, features=features.path, parameters=parameters.path)
+    return step(
+        settings,
+        workspace,
+        ports=ports(settings),
+        features=features.path,
+        parameters=parameters.path,
+    )

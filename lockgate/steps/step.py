@@ -15,6 +15,7 @@ from lockgate.ports import Ports
 from lockgate.process import collect_rarely
 from lockgate.progress import Event, emit, now
 from lockgate.project import Project
+from lockgate.project.cluster import TrainingPods
 from lockgate.records import Record, digest_of
 from lockgate.storage import explained
 from lockgate.workspace import Workspace, link_tree
@@ -126,11 +127,18 @@ def _run(
 ) -> Run:
     identity = {
         "step": name,
-        "settings": settings.digest(),
+        "settings": _without_pods(settings).digest(),
         "inputs": {n: content_digest(p) for n, p in inputs.items()},
         "champion": workspace.champion() if name == "evaluate" else None,
     }
     return Run(step=name, settings=settings, workspace=workspace, key=digest_of(identity)[:16], ports=ports)
+
+
+def _without_pods(settings: Settings) -> Settings:
+    """What a training's pods are given changes nothing of what it learns: with more memory it goes on."""
+    project = settings.project
+    cluster = project.cluster.model_copy(update={"training": TrainingPods()})
+    return settings.model_copy(update={"project": project.model_copy(update={"cluster": cluster})})
 
 
 def _reused(run: Run, outputs: Mapping[str, Path]) -> Outcome | None:

@@ -29,7 +29,8 @@ def train(
 ) -> Outcome:
     """Trains with the settings that `tune` chose; writes the model, how it was trained, and the page.
 
-    The baselines learn in a process of their own at the same time. Interrupted, it goes on from the last
+    The baselines learn in a process of their own at the same time. Several workers, or any on GPUs, are run
+    by the step's port: as pods on a cluster, as processes on a laptop. Interrupted, it goes on from the last
     checkpoint, which is saved on Ctrl-C and SIGTERM; a training that is done leaves no checkpoints.
 
     Raises:
@@ -47,12 +48,13 @@ def train(
         folder=str(training),
     )
     with fitting(rivals_job) as rivals:
+        from lockgate.training.archive import forget
         from lockgate.training.board import Board
         from lockgate.training.executor import execute
         from lockgate.training.job import Job
 
-        folder = run.workspace.checkpoints(run.key)
-        job = Job(project=project, code=run.settings.code, features=str(features), folder=str(folder))
+        folder = f"{run.workspace.address}/checkpoints/{run.key}"
+        job = Job(project=project, code=run.settings.code, features=str(features), folder=folder)
         board = Board(training / "tensorboard", project.metric)
         tell = teller(run, project)
 
@@ -60,7 +62,7 @@ def train(
             board.write(state)
             tell(state)
 
-        trained = execute(job, progress)
+        trained = execute(job, progress, run.ports.workers)
         network_folds = _folds(run, project, features)
         weights = _export(run, project, spec, snapshots.load(snapshot), trained, model)
         run.tell("waiting for the baselines")
@@ -68,9 +70,7 @@ def train(
     record = _record(project, chosen, spec, trained, found, network_folds, weights)
     record.save(training / "training.json")
     write_atomically(page, document(f"Training of {project.name}", sections(record, spec)).encode())
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
+    forget(folder)
     return Outcome(message=_sentence(record), rows=record.rows * len(record.history))
 
 

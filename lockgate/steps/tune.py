@@ -26,11 +26,12 @@ def tune(run: Run, features: Path, *, parameters: Path) -> Outcome:
         project,
         run.settings.code,
         features,
-        run.workspace.checkpoints(run.key),
+        f"{run.workspace.address}/checkpoints/{run.key}",
         lambda trial: run.tell(
             f"trial {trial.number + 1} of {project.tune.trials}: {project.metric} {trial.score:.4f} with "
             + ", ".join(f"{name} {value}" for name, value in trial.settings.items())
         ),
+        run.ports.workers,
     )
     found.save(parameters)
     best = next(t for t in found.trials if t.number == found.best)

@@ -1,9 +1,10 @@
 """The search over settings: Optuna asks and is told, the trials run as any training does."""
 
 import json
-import shutil
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ from pydantic import ValidationError
 
 from lockgate.errors import ConfigError, TrainingError
 from lockgate.evaluation.metrics import higher_is_better
+from lockgate.ports import Workers
 from lockgate.project import Choice, Model, Project, RandomSplit, Training
+from lockgate.storage import store_at
+from lockgate.training.archive import forget, is_remote
 from lockgate.training.crossing import network_folds
 from lockgate.training.executor import execute
 from lockgate.training.job import Job
 from lockgate.training.record import Parameters, Trial
 
+JOURNAL = "trials.journal"
 SECTIONS: Mapping[str, type[Model] | type[Training]] = {"model": Model, "train": Training}
 
 
@@ -24,48 +29,38 @@ def search(
     project: Project,
     code: Mapping[str, str],
     features: Path,
-    folder: Path,
+    folder: str,
     tell: Callable[[Trial], None],
+    workers: Workers | None = None,
 ) -> Parameters:
     """Runs the trials that are still to run and gives the best settings.
 
     A trial's score is the main metric on the tune rows, or its mean over the folds where the split has some.
-    Every trial that ends is appended to a journal in `folder`, so a search that is interrupted goes on there;
-    the trial under way goes on from its own checkpoint.
+    Every trial that ends is appended to a journal in `folder` (an address), so a search that is interrupted
+    goes on there; the trial under way goes on from its own checkpoint. `workers` runs trials of several
+    workers or on GPUs; the folds are small enough for this process.
 
     Raises:
         ConfigError: the space does not fit the settings.
         TrainingError: no trial ended with a finite score.
     """
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
     check_space(project)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    folder.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(folder / "trials.journal"))),
-        study_name="settings",
-        load_if_exists=True,
-        direction="maximize" if higher_is_better(project.metric) else "minimize",
-        sampler=optuna.samplers.TPESampler(seed=project.train.seed),
-    )
-    running = [t for t in study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.RUNNING]
-    for old in running:  # its process was ended; the same settings are tried again, from its checkpoint
-        study.tell(old.number, state=optuna.trial.TrialState.FAIL)
-        study.enqueue_trial(old.params, user_attrs={"folder": f"trial-{old.number}"})
-    while len(_ended(study)) < project.tune.trials:
-        asked = study.ask()
-        given = {name: _ask(asked, name, choice) for name, choice in project.tune.space.items()}
-        name = asked.user_attrs.get("folder", f"trial-{asked.number}")
-        started = time.monotonic()
-        tried = with_settings(project, given, epochs=project.tune.epochs)
-        score = _score(tried, code, features, folder / name)
-        asked.set_user_attr("seconds", time.monotonic() - started)
-        study.tell(asked, score)
-        shutil.rmtree(folder / name, ignore_errors=True)
-        tell(_trial(study.get_trials(deepcopy=False)[asked.number], project))
+    with _journal(folder) as (journal, keep):
+        study = _study(project, journal)
+        keep()
+        while len(_ended(study)) < project.tune.trials:
+            asked = study.ask()
+            given = {name: _ask(asked, name, choice) for name, choice in project.tune.space.items()}
+            keep()
+            place = f"{folder}/{asked.user_attrs.get('folder', f'trial-{asked.number}')}"
+            started = time.monotonic()
+            tried = with_settings(project, given, epochs=project.tune.epochs)
+            score = _score(tried, code, features, place, workers)
+            asked.set_user_attr("seconds", time.monotonic() - started)
+            study.tell(asked, score)
+            keep()
+            forget(place)
+            tell(_trial(study.get_trials(deepcopy=False)[asked.number], project))
     trials = tuple(_trial(t, project) for t in _ended(study))
     finite = [t for t in trials if t.score == t.score]
     if not finite:
@@ -75,10 +70,50 @@ def search(
     sign = 1 if higher_is_better(project.metric) else -1
     best = max(finite, key=lambda t: sign * t.score)
     chosen = with_settings(project, best.settings)
-    shutil.rmtree(folder)
+    forget(folder)
     return Parameters(
         model=chosen.model, train=chosen.train, metric=project.metric, trials=trials, best=best.number
     )
+
+
+def _study(project: Project, journal: Path) -> Any:
+    """The study as its journal tells it; a trial whose process was ended is to be tried again."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(journal))),
+        study_name="settings",
+        load_if_exists=True,
+        direction="maximize" if higher_is_better(project.metric) else "minimize",
+        sampler=optuna.samplers.TPESampler(seed=project.train.seed),
+    )
+    running = [t for t in study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.RUNNING]
+    for old in running:  # the same settings, from its checkpoint
+        study.tell(old.number, state=optuna.trial.TrialState.FAIL)
+        place = old.user_attrs.get("folder", f"trial-{old.number}")
+        study.enqueue_trial(old.params, user_attrs={"folder": place})
+    return study
+
+
+@contextmanager
+def _journal(folder: str) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """The journal as a file, and what keeps it: nothing on a disk, for a bucket sending it there."""
+    if not is_remote(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        yield Path(folder) / JOURNAL, lambda: None
+        return
+    store = store_at(folder)
+    with tempfile.TemporaryDirectory(prefix="search-") as scratch:
+        path = Path(scratch) / JOURNAL
+        store.fetch(JOURNAL, path)
+
+        def keep() -> None:
+            store.send(path, JOURNAL)
+
+        yield path, keep
 
 
 def check_space(project: Project) -> None:
@@ -129,11 +164,13 @@ def with_settings(project: Project, given: Mapping[str, Any], epochs: int | None
     return project.model_copy(update=found)
 
 
-def _score(project: Project, code: Mapping[str, str], features: Path, folder: Path) -> float:
+def _score(
+    project: Project, code: Mapping[str, str], features: Path, folder: str, workers: Workers | None
+) -> float:
     if isinstance(project.split, RandomSplit) and project.split.folds > 1:
         return network_folds(project, code, features, project.split.folds).mean
-    job = Job(project=project, code=code, features=str(features), folder=str(folder))
-    best = execute(job, lambda _: None).state.best_metric
+    job = Job(project=project, code=code, features=str(features), folder=folder)
+    best = execute(job, lambda _: None, workers).state.best_metric
     return float("nan") if best is None else best
 
 

@@ -108,7 +108,7 @@ def out_of_memory(worker: int, error: Exception) -> TrainingError:
     return TrainingError(
         f"Worker {worker} used up its memory{': ' + said if said else ''}.",
         "A worker holds the network, its optimizer, a batch, and the tune rows if it is the first.",
-        "Lower train.batch_size, or raise cluster.training.memory, then run again: it goes on where it was.",
+        "Raise cluster.training.memory, and run again: it goes on where it was. Or lower train.batch_size.",
     )
 
 

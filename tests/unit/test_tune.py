@@ -41,8 +41,8 @@ def test_the_search_goes_on_where_it_was_interrupted_and_finds_the_better_settin
 
     project = project_of()
     with pytest.raises(Interrupted):
-        search(project, {}, tmp_path / "features", tmp_path / "work", interrupt)
-    found = search(project, {}, tmp_path / "features", tmp_path / "work", told.append)
+        search(project, {}, tmp_path / "features", str(tmp_path / "work"), interrupt)
+    found = search(project, {}, tmp_path / "features", str(tmp_path / "work"), told.append)
     assert [t.number for t in told] == [0, 1, 2]
     assert found.trials == tuple(told)
     best = max(told, key=lambda t: t.score)
