@@ -88,11 +88,11 @@ class Compiled:
         """By task, the name that people read."""
         return {name: task.get("taskInfo", {}).get("name", name) for name, task in self.tasks()}
 
-    def uncached(self, name: str) -> "Compiled":
-        """The same pipeline, with a task that is never taken from the cache."""
+    def uncached(self, *names: str) -> "Compiled":
+        """The same pipeline, with tasks (none named: all) that are never taken from the cache."""
         changed = copy.deepcopy(self)
         for found, task in changed.tasks():
-            if found == name:
+            if "cachingOptions" in task and (not names or found in names):
                 task["cachingOptions"] = {}
         return changed
 

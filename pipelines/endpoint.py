@@ -1,40 +1,22 @@
 """A Kubeflow Pipelines API, spoken to by its REST client alone."""
 
-import contextlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import kfp_server_api as api
 import urllib3
 
 from lockgate.errors import ClusterError
+from pipelines.refusals import BEARER_VARIABLE, EndpointError, explained, parsed, token
 
-BEARER_VARIABLE = "KFP_TOKEN"
 ENDPOINT_VARIABLE = "KFP_ENDPOINT"
-# Where a pod has the token that is made for this API: by variable, else where KFP's own client looks.
-BEARER_FILE_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"
-BEARER_FILE = "/var/run/secrets/kubeflow/pipelines/token"
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 60
 PAUSES = (0.5, 1.0, 2.0)
 PAGE = 100
-
-
-class EndpointError(ClusterError):
-    """The API did not do what it was asked. `status` is HTTP's, 0 where there was no answer."""
-
-    def __init__(self, status: int, given: str, allowed: str = "", next_step: str = "") -> None:
-        super().__init__(given, allowed, next_step)
-        self.status = status
-
-    @property
-    def may_pass(self) -> bool:
-        """Whether the same request may well succeed a little later."""
-        return self.status in (0, 408, 429) or self.status >= 500
 
 
 def address(option: str | None, configured: str | None) -> str:
@@ -57,14 +39,6 @@ def address(option: str | None, configured: str | None) -> str:
             f"Write https://{url}, or http:// where it is forwarded to this machine.",
         )
     return url
-
-
-def token() -> str | None:
-    """The bearer token: KFP_TOKEN, else the pod's token for this API, else none. Tokens expire: ask anew."""
-    if given := os.environ.get(BEARER_VARIABLE):
-        return given.strip()
-    file = Path(os.environ.get(BEARER_FILE_VARIABLE) or BEARER_FILE)
-    return file.read_text(encoding="utf-8").strip() if file.is_file() else None
 
 
 @dataclass
@@ -99,7 +73,7 @@ class Endpoint:
             EndpointError: nothing answers, it asks for a token, or it is no Kubeflow Pipelines API.
         """
         health = self.ask(api.HealthzServiceApi(self._client).healthz_service_get_healthz)
-        if not isinstance(_parsed(self._client.last_response.data), dict):
+        if not isinstance(parsed(self._client.last_response.data), dict):
             raise EndpointError(
                 404,
                 f"What answers at {self.url} is no Kubeflow Pipelines API: it sent a page.",
@@ -135,7 +109,7 @@ class Endpoint:
         Raises:
             EndpointError: it was refused or failed.
         """
-        with self._explained():
+        with explained(self.url, self.namespace):
             return request(*arguments, _request_timeout=(CONNECT_SECONDS, ANSWER_SECONDS), **more)
 
     def everything(self, request: Callable[..., Any], field: str, **more: Any) -> Iterator[Any]:
@@ -181,59 +155,6 @@ class Endpoint:
                 return found
         return self.tell(request, body)
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except api.ApiException as error:
-            raise self._refusal(int(error.status or 0), _reason(error)) from None
-        except urllib3.exceptions.HTTPError as error:
-            raise self._no_answer(error) from None
-
-    def _no_answer(self, error: Exception) -> EndpointError:
-        cause = getattr(error, "reason", None) or error
-        if isinstance(cause, urllib3.exceptions.SSLError):
-            return EndpointError(
-                495,
-                f"{self.url} shows a certificate that cannot be checked: {cause}.",
-                "It must be signed by an authority that this machine knows.",
-                "Name the authority's certificate in SSL_CERT_FILE.",
-            )
-        return EndpointError(
-            0,
-            f"Nothing answers at {self.url}: {_short(cause)}.",
-            "The Kubeflow Pipelines API must be reachable from here.",
-            "Forward it, such as `kubectl -n kubeflow port-forward svc/ml-pipeline 8888:8888`, and give"
-            " `--endpoint http://127.0.0.1:8888`.",
-        )
-
-    def _refusal(self, status: int, reason: str) -> EndpointError:
-        if status in (401, 403) or 300 <= status < 400:
-            had = "with the token that it was given" if token() else "and no token was given"
-            what = "asks to log in" if status != 403 else "refuses"
-            return EndpointError(
-                status,
-                f"{self.url} {what} ({status}), {had}: {reason}.",
-                f"A token comes from {BEARER_VARIABLE}, or in a pod from {BEARER_FILE}.",
-                "Set one that has not expired, of someone who may use pipelines in the namespace"
-                f" {self.namespace!r}.",
-            )
-        if status in (404, 501):
-            return EndpointError(
-                status,
-                f"{self.url} does not know what was asked (404): {reason}.",
-                "Lockgate speaks the API v2beta1 of Kubeflow Pipelines 2.",
-                "Give the address before /apis; in Kubeflow that is https://HOST/pipeline.",
-            )
-        if status >= 500 or status in (408, 429):
-            return EndpointError(
-                status,
-                f"{self.url} failed ({status}): {reason}.",
-                "It was asked four times." if status != 408 else "",
-                "See the log of the Deployment ml-pipeline.",
-            )
-        return EndpointError(status, f"{self.url} refused the request ({status}): {reason}.", "", "")
-
 
 def _refresh(configuration: api.Configuration) -> None:
     found = token()
@@ -241,22 +162,3 @@ def _refresh(configuration: api.Configuration) -> None:
         configuration.api_key["authorization"] = found
     else:
         configuration.api_key.pop("authorization", None)
-
-
-def _reason(error: api.ApiException) -> str:
-    """What the API says in its answer, else HTTP's own words."""
-    answer = _parsed(error.body)
-    said = answer.get("message") or answer.get("error") if isinstance(answer, dict) else None
-    return str(said or error.reason or "no reason given").strip().rstrip(".")
-
-
-def _parsed(text: Any) -> Any:
-    try:
-        return json.loads(text or "")
-    except ValueError:
-        return None
-
-
-def _short(cause: object) -> str:
-    """The last part of urllib3's words, which begin with an object's address."""
-    return str(cause).rpartition(": ")[2].rstrip(".")

@@ -17,7 +17,8 @@ from lockgate.project import Project, Schedule
 from lockgate.records import digest_of
 from lockgate.workspace import Workspace
 from pipelines.documents import Compiled
-from pipelines.endpoint import Endpoint, EndpointError
+from pipelines.endpoint import Endpoint
+from pipelines.refusals import EndpointError
 from pipelines.runners import pipeline_arguments
 from pipelines.submission import check_source, experiment
 from pipelines.workflow_size import check_arguments

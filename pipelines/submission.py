@@ -16,7 +16,8 @@ from lockgate.project import Project
 from lockgate.storage import BUCKET_SCHEME
 from lockgate.workspace import Workspace
 from pipelines.documents import Compiled
-from pipelines.endpoint import Endpoint, EndpointError
+from pipelines.endpoint import Endpoint
+from pipelines.refusals import EndpointError
 from pipelines.run_state import RunState, run_state
 from pipelines.runners import pipeline_arguments
 from pipelines.workflow_size import check_arguments

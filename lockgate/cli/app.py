@@ -119,11 +119,14 @@ def submit(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Follow the run to its end, or only start it.")
     ] = True,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Take unchanged steps from earlier runs, or none.")
+    ] = True,
 ) -> None:
     """Run the pipeline on Kubeflow Pipelines and follow it. A token comes from KFP_TOKEN."""
     from lockgate.cli.submit import submit_run
 
-    raise typer.Exit(submit_run(project, endpoint, workspace, wait))
+    raise typer.Exit(submit_run(project, endpoint, workspace, wait, cache))
 
 
 @app.command()

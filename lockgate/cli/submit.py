@@ -28,7 +28,9 @@ LOOK_SECONDS = 10.0
 STATES: Mapping[str, str] = {"SUCCEEDED": "done", "FAILED": "failed", "CANCELED": "interrupted"}
 
 
-def submit_run(project: Path, endpoint: str | None, workspace: str | None, wait: bool) -> int:
+def submit_run(
+    project: Path, endpoint: str | None, workspace: str | None, wait: bool, cache: bool = True
+) -> int:
     """Submits a run and follows it; returns the exit code (0 also for a model that was rejected).
 
     Raises:
@@ -43,12 +45,13 @@ def submit_run(project: Path, endpoint: str | None, workspace: str | None, wait:
     api = connected(found, endpoint)
     pipeline = training(found.cluster.images)
     before = champion_of(place)
-    run_id = submit(api, found, folder.resolve(), place, pipeline)
+    sent = pipeline if cache else pipeline.uncached()
+    run_id = submit(api, found, folder.resolve(), place, sent)
     console.print(f"\n [bold]{found.name}[/bold]  run {run_id}", highlight=False)
-    console.print(f" {api.url}/#/runs/details/{run_id}\n", highlight=False, soft_wrap=True)
+    console.print(f" {api.url}/#/runs/details/{run_id}\n", highlight=False, soft_wrap=True, markup=False)
     again = Again(run_id, project, endpoint)
     if not wait:
-        console.print(f" Follow it with `{again.follow}`.", highlight=False, soft_wrap=True)
+        console.print(f" Follow it with `{again.follow}`.", highlight=False, soft_wrap=True, markup=False)
         return 0
     return watched(console, api, again, pipeline, place, before)
 

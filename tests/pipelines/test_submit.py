@@ -25,7 +25,8 @@ from lockgate.errors import ClusterError, ConfigError
 from lockgate.steps.step import Settings
 from lockgate.workspace import Workspace
 from pipelines.documents import Compiled, training
-from pipelines.endpoint import PAUSES, Endpoint, EndpointError, address
+from pipelines.endpoint import PAUSES, Endpoint, address
+from pipelines.refusals import EndpointError
 from pipelines.run_state import run_state
 from pipelines.submission import Pace, check_source, cluster_workspace, follow, stop, submit
 from pipelines.workflow_size import check_arguments
@@ -398,7 +399,9 @@ def test_the_command_line_submits_and_follows(folder, lockgate, monkeypatch):
     with KfpApi() as server:
         server.script = [told("RUNNING", {"collect": "RUNNING"}), told("SUCCEEDED", REJECTED)]
         monkeypatch.setenv("KFP_ENDPOINT", server.url)
-        done = lockgate("submit", folder)
+        done = lockgate("submit", folder, "--no-cache")
+        tasks = dict(Compiled(server.runs["run-0"][0].pipeline_spec, {}).tasks())
+    assert not any(task.get("cachingOptions") for task in tasks.values())
     assert done.returncode == 0, done.stderr
     assert f"{server.url}/#/runs/details/run-0" in done.stdout
     assert "Not pushed: the model was rejected" in done.stdout
