@@ -1,0 +1,87 @@
+# One target per role: pipeline, trainer, runtime, controller; `make images` builds them. docs/images.md says more.
+# Layers go from what changes seldom to what changes often; Lockgate itself is the last, and the same in all.
+ARG BASE=docker.io/library/python:3.13-slim
+
+# An empty environment, and a user who owns nothing.
+FROM ${BASE} AS base
+RUN python3 -m venv --without-pip /opt/lockgate \
+ && groupadd --gid 65532 lockgate \
+ && useradd --uid 65532 --gid 65532 --no-log-init --home-dir /tmp --no-create-home --shell /usr/sbin/nologin lockgate
+ENV PATH=/opt/lockgate/bin:$PATH \
+    HOME=/tmp TMPDIR=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    TF_CPP_MIN_LOG_LEVEL=2
+COPY images/install requirements/build.txt /opt/install/
+
+# Lockgate itself.
+FROM base AS lockgate
+ARG PIP_INDEX_URL=
+RUN python3 -m venv /opt/tools \
+ && /opt/tools/bin/pip install --quiet --no-cache-dir --require-hashes --requirement /opt/install/build.txt
+COPY pyproject.toml README.md /source/
+COPY lockgate /source/lockgate
+COPY components /source/components
+COPY pipelines /source/pipelines
+COPY serving /source/serving
+RUN /opt/tools/bin/uv build --quiet --wheel --no-build-isolation --python /opt/tools/bin/python --out-dir /wheel /source \
+ && VIRTUAL_ENV=/opt/lockgate /opt/tools/bin/uv pip install --quiet --no-cache --no-deps --compile-bytecode /wheel/*.whl
+
+# What the three images with TensorFlow share.
+FROM base AS shared
+ARG PIP_INDEX_URL=
+ARG UV_DEFAULT_INDEX=
+COPY requirements/shared.txt /opt/install/
+RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/shared.txt
+
+FROM shared AS serving
+ARG PIP_INDEX_URL=
+ARG UV_DEFAULT_INDEX=
+COPY requirements/runtime.txt /opt/install/
+RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/runtime.txt
+
+FROM serving AS steps
+ARG PIP_INDEX_URL=
+ARG UV_DEFAULT_INDEX=
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends git > /dev/null \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
+COPY requirements/pipeline.txt requirements/stand-ins/farmhash.py /opt/install/
+RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/pipeline.txt \
+ && mv /opt/install/farmhash.py /opt/lockgate/lib/python3.*/site-packages/
+
+FROM shared AS training
+ARG PIP_INDEX_URL=
+ARG UV_DEFAULT_INDEX=
+# gpu: tensorflow[and-cuda]
+ARG TENSORFLOW=cpu
+COPY requirements/trainer-${TENSORFLOW}.txt /opt/install/
+RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/trainer-${TENSORFLOW}.txt
+
+FROM base AS control
+ARG PIP_INDEX_URL=
+ARG UV_DEFAULT_INDEX=
+COPY requirements/controller.txt /opt/install/
+RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/controller.txt
+
+# The roles.
+FROM control AS controller
+LABEL org.opencontainers.image.title="Lockgate controller"
+COPY --from=lockgate /opt/lockgate /opt/lockgate
+USER 65532:65532
+ENTRYPOINT ["lockgate"]
+
+FROM serving AS runtime
+LABEL org.opencontainers.image.title="Lockgate model server"
+COPY --from=lockgate /opt/lockgate /opt/lockgate
+USER 65532:65532
+ENTRYPOINT ["python3", "-m", "serving.runtime"]
+
+FROM training AS trainer
+LABEL org.opencontainers.image.title="Lockgate training"
+COPY --from=lockgate /opt/lockgate /opt/lockgate
+USER 65532:65532
+
+FROM steps AS pipeline
+LABEL org.opencontainers.image.title="Lockgate pipeline steps"
+COPY --from=lockgate /opt/lockgate /opt/lockgate
+USER 65532:65532
