@@ -120,7 +120,7 @@ def http_route(card: ModelCard, project: Project) -> Object:
             "name": card.name,
             "namespace": project.cluster.namespace,
             "labels": _labels(card.name),
-            "annotations": {"argocd.argoproj.io/sync-wave": "1", DIGEST_ANNOTATION: card.content},
+            "annotations": {"argocd.argoproj.io/sync-wave": "1"},
         },
         "spec": {
             "parentRefs": [

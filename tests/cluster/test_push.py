@@ -123,7 +123,21 @@ def test_a_push_under_load_moves_all_traffic_and_loses_no_request(
     assert kept["status"]["readyReplicas"] == 2, "the way back stays open"
 
 
-def test_the_way_back_is_a_push_too_and_old_revisions_are_named(
+def test_the_way_back_is_one_write_and_the_next_push_goes_on_from_there(
+    kubectl: Kubectl, there: Place, first: Path, second: Path
+) -> None:
+    """As docs/serving-on-a-cluster.md says: the route's other revision, under the push step's manager."""
+    there.push(second)
+    old, new = there.revision(first).name, there.revision(second).name
+    written = kubectl("get", "httproute", "penguins", "-n", there.namespace, "-o", "yaml")
+    kubectl("apply", "--server-side", "--field-manager=lockgate", "-f", "-",
+            stdin=written.replace(f"{new}-", f"{old}-"))  # fmt: skip
+    assert routed(route(kubectl, there.namespace)) == (old,)
+    there.push(second)
+    assert routed(route(kubectl, there.namespace)) == (new,)
+
+
+def test_an_earlier_model_may_be_pushed_again_and_idle_revisions_are_named(
     kubectl: Kubectl, there: Place, first: Path, second: Path, tmp_path: Path
 ) -> None:
     there.push(second)
