@@ -4,14 +4,12 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lockgate import gcs
 from lockgate.storage import Conflict, explained
 
 ATTEMPTS = 12
-PARALLEL = 8
 
 
 class BucketStore:
@@ -65,54 +63,46 @@ class BucketStore:
             found = gcs.get(self._bucket, self._folder + name)
             before, generation = found or (None, gcs.NEW)
             after = change(before)
-            if after == before or self._put(name, after, generation):
+            if after == before or self._put(name, after, generation)[0]:
                 return after
             time.sleep(wait)
         raise self._contended(name)
 
     def fetch_all(self, names: Iterable[str], folder: Path) -> None:
         """As the port says."""
-        self._each(lambda name: self.fetch(name, folder / name), names)
+        gcs.at_a_time(lambda name: self.fetch(name, folder / name), names)
 
     def send_all(self, folder: Path, names: Iterable[str], *, is_new: bool = False) -> None:
         """As the port says."""
-        self._each(lambda name: self.send(folder / name, name, is_new=is_new), names)
-
-    def _each(self, act: Callable[[str], object], names: Iterable[str]) -> None:
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            waiting = [pool.submit(act, name) for name in names]
-            try:
-                for one in waiting:
-                    one.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        gcs.at_a_time(lambda name: self.send(folder / name, name, is_new=is_new), names)
 
     def _add(self, name: str, content: bytes | Path) -> bool:
-        full = self._folder + name
-        if gcs.put(self._bucket, full, content, replaces=gcs.NEW):
-            return True
-        there = gcs.look(self._bucket, full)
-        if there is None or there.crc32c != gcs.checksum(content):
+        is_ours, there = self._put(name, content, gcs.NEW)
+        if not is_ours and (there is None or there.crc32c != gcs.checksum(content)):
             raise Conflict(
                 f"{self.address}/{name} is there already, with other content.",
                 "An object that is named by its content is written once.",
                 "Delete that object if it is damaged, and run the step again.",
             )
-        return False
+        return is_ours
 
-    def _put(self, name: str, content: bytes | Path, generation: int) -> bool:
-        """Writes in place of a generation; a lost answer to a write that took effect is found out."""
+    def _put(self, name: str, content: bytes | Path, generation: int) -> tuple[bool, gcs.Object | None]:
+        """Writes in place of a generation; returns whether that took effect, and if not, what is there.
+
+        A repetition of a write that took effect, but whose answer was lost, is refused like that of another
+        writer; the mark tells them apart.
+        """
         writer = uuid.uuid4().hex
         full = self._folder + name
         if gcs.put(self._bucket, full, content, replaces=generation, writer=writer):
-            return True
+            return True, None
         there = gcs.look(self._bucket, full)
-        return there is not None and there.writer == writer
+        return there is not None and there.writer == writer, there
 
     def _put_over(self, name: str, content: bytes | Path) -> None:
         for wait in _waits():
             there = gcs.look(self._bucket, self._folder + name)
-            if self._put(name, content, there.generation if there else gcs.NEW):
+            if self._put(name, content, there.generation if there else gcs.NEW)[0]:
                 return
             time.sleep(wait)
         raise self._contended(name)

@@ -10,9 +10,10 @@ import contextlib
 import functools
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 from lockgate.errors import StorageError
 from lockgate.storage import explained, replacing
@@ -24,8 +25,11 @@ TIMEOUTS = (10.0, 60.0)
 FIRST_WAIT_SECONDS = 0.5
 DEADLINE_SECONDS = 120.0
 WRITER = "lockgate-writer"
+PARALLEL = 8
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 NEW = 0
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Object(NamedTuple):
@@ -67,12 +71,28 @@ def download(url: str, folder: Path) -> list[Path]:
         StorageError: as for `objects`; or the folder cannot be written.
     """
     bucket, path = split(url)
-    files = []
-    for found in objects(url):
+
+    def fetched(found: Object) -> Path:
         inside = found.name.removeprefix(path.rstrip("/")).lstrip("/") or Path(found.name).name
-        get_file(bucket, found.name, folder / inside)
-        files.append(folder / inside)
-    return files
+        if not get_file(bucket, found.name, folder / inside):
+            raise StorageError(
+                f"gs://{bucket}/{found.name} was deleted while {url} was read.",
+                "A source stays as it is while it is collected.",
+                "Run the step again.",
+            )
+        return folder / inside
+
+    return at_a_time(fetched, objects(url))
+
+
+def at_a_time(act: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """What `act` gives for each item, some at a time; after an error no further one is begun."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        waiting = [pool.submit(act, item) for item in items]
+        try:
+            return [one.result() for one in waiting]
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def split(url: str) -> tuple[str, str]:
@@ -207,18 +227,19 @@ def put(bucket: str, name: str, content: bytes | Path, *, replaces: int, writer:
 
 
 def drop(bucket: str, name: str) -> None:
-    """Deletes an object, if it is there.
+    """Deletes an object, if it is there; one that others write meanwhile stays.
 
     Raises:
         StorageError: no such bucket, no permission, no answer.
     """
-    from google.api_core.exceptions import NotFound
+    from google.api_core.exceptions import NotFound, PreconditionFailed
 
+    if (there := look(bucket, name)) is None:
+        return
     with _explained(f"gs://{bucket}/{name}", "storage.objects.delete"):
-        try:
-            client().bucket(bucket).blob(name).delete(timeout=TIMEOUTS, retry=_retry())
-        except NotFound:
-            _require(client(), bucket)
+        blob = client().bucket(bucket).blob(name)
+        with contextlib.suppress(NotFound, PreconditionFailed):
+            blob.delete(if_generation_match=there.generation, timeout=TIMEOUTS, retry=_retry())
 
 
 def checksum(content: bytes | Path) -> str:

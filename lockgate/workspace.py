@@ -19,7 +19,7 @@ CHAMPION = "champion.json"
 
 
 class Workspace:
-    """The layout of a workspace; nothing is made before it is needed.
+    """The layout of a workspace; nothing is made in it before it is needed.
 
     In a bucket, `root` is a local mirror: `fetch` brings there what is to be read, `publish` sends what was
     written there. What goes through the mirror never changes under its name; the few objects that do
@@ -166,7 +166,7 @@ class Workspace:
             except Timeout:
                 who = holder.read_text().strip() if holder.exists() else "unknown"
                 raise Busy(
-                    f"Another run (process {who}) is using {self.root}.",
+                    f"Another run (process {who}) is using {self.address}.",
                     "One run at a time may use a workspace.",
                     "Wait for it to end, or choose another workspace with --workspace.",
                 ) from None

@@ -5,7 +5,8 @@ import hashlib
 import inspect
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,8 @@ def step(function: Callable[..., Outcome]) -> Callable[..., bool]:
         collect_rarely()
         given = {n: Path(paths[n]) for n in inputs}
         written = {n: Path(paths[n]) for n in outputs}
-        run = _run(name, Settings.model_validate_json(settings), Workspace(workspace), given, ports)
-        try:
+        with _failure_told(name):
+            run = _run(name, Settings.model_validate_json(settings), Workspace(workspace), given, ports)
             outcome = _reused(run, written)
             if outcome is not None:
                 run.emit("reused", message=outcome.message, rows=outcome.rows)
@@ -105,21 +106,38 @@ def step(function: Callable[..., Outcome]) -> Callable[..., bool]:
                     path.parent.mkdir(parents=True, exist_ok=True)
                 outcome = function(run, **given, **written)
                 _keep(run, written, outcome)
-        except LockgateError as error:
-            advice = tuple(part for part in (error.allowed, error.next_step) if part)
-            run.emit("failed", message=error.given, advice=advice, exit_code=error.exit_code)
-            raise
-        except KeyboardInterrupt:
-            run.emit("interrupted", message="stopped on request", exit_code=130)
-            raise
-        except Exception as error:
-            advice = ("This is a fault in Lockgate or in a library; the run's log has the traceback.",)
-            run.emit("failed", message=f"{type(error).__name__}: {error}", advice=advice, exit_code=70)
-            raise
         run.emit("done", message=outcome.message, rows=outcome.rows)
         return outcome.is_open
 
     return called
+
+
+@contextmanager
+def _failure_told(step: str) -> Iterator[None]:
+    """Reports why a step ended early; also one whose workspace could not be reached in the first place."""
+    started = time.monotonic()
+
+    def tell(state: Any, message: str, exit_code: int, advice: tuple[str, ...] = ()) -> None:
+        seconds = time.monotonic() - started
+        event = Event(
+            step=step, state=state, time=now(), seconds=seconds,
+            message=message, advice=advice, exit_code=exit_code,
+        )  # fmt: skip
+        emit(event)
+
+    try:
+        yield
+    except LockgateError as error:
+        advice = tuple(part for part in (error.allowed, error.next_step) if part)
+        tell("failed", error.given, error.exit_code, advice)
+        raise
+    except KeyboardInterrupt:
+        tell("interrupted", "stopped on request", 130)
+        raise
+    except Exception as error:
+        fault = ("This is a fault in Lockgate or in a library; the run's log has the traceback.",)
+        tell("failed", f"{type(error).__name__}: {error}", 70, fault)
+        raise
 
 
 def _run(

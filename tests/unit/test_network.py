@@ -9,11 +9,14 @@ import pytest
 from lockgate import bucket as buckets
 from lockgate import gcs
 from lockgate.errors import StorageError
+from lockgate.steps.evaluate import evaluate
 from lockgate.storage import Conflict, Store, store_at
 from tests.data import emulator
 from tests.data.emulator import Network
+from tests.data.runs import project, settings
 
 pytestmark = emulator.marks
+EVALUATE = ("snapshot", "model", "training", "evaluation", "verdict", "page")
 LARGE = bytes(range(256)) * 80_000  # 20.5 MB: three requests
 
 
@@ -61,8 +64,28 @@ def test_a_write_whose_answer_was_lost_is_done_once(store: Store, network: Netwo
     assert store.replace("count", lambda before: str(int(before or 0) + 1).encode()) == b"2"
     assert store.read("count") == b"2"
     network.fail("lost", method="POST")
-    store.write("new", b"content", is_new=True)
+    assert store.write("new", b"content", is_new=True)
     assert store.read("new") == b"content"
+    network.fail("lost", method="DELETE")
+    store.delete("new")
+    assert store.names() == ["count"]
+
+
+def test_what_each_call_costs_in_requests(store: Store, network: Network, tmp_path: Path) -> None:
+    store.read("absent")  # the first one looks for the bucket, too
+    for requests, act in (
+        (1, lambda: store.write("x", b"1", is_new=True)),
+        (2, lambda: store.write("x", b"2")),
+        (1, lambda: store.read("x")),
+        (1, lambda: store.fetch("x", tmp_path / "x")),
+        (2, lambda: store.replace("x", lambda _: b"3")),
+        (1, store.names),
+        (1, lambda: store.read("absent")),
+        (2, lambda: store.delete("x")),
+    ):
+        network.requests.clear()
+        act()
+        assert len(network.requests) == requests, network.requests
 
 
 def test_another_writer_between_reading_and_writing_is_seen(store: Store, bucket: str) -> None:
@@ -166,12 +189,16 @@ def test_a_missing_permission_is_named(store: Store, network: Network, bucket: s
         (lambda: store.read("x"), "storage.objects.get", "objectViewer"),
         (store.names, "storage.objects.list", "objectViewer"),
         (lambda: store.write("x", b"", is_new=True), "storage.objects.create", "objectUser"),
-        (lambda: store.delete("x"), "storage.objects.delete", "objectUser"),
     ):
         with pytest.raises(StorageError, match=f"the permission {permission} is missing") as error:
             act()
         assert role in error.value.allowed
         assert f"add-iam-policy-binding {bucket}" in error.value.next_step
+    network.faults = lambda method, path: None
+    store.write("x", b"")
+    network.fail_always("forbidden", method="DELETE")
+    with pytest.raises(StorageError, match=r"the permission storage\.objects\.delete is missing"):
+        store.delete("x")
 
 
 def test_a_bucket_that_is_not_there_is_named(network: Network) -> None:
@@ -193,3 +220,13 @@ def test_nobody_answering_is_an_error_after_the_deadline(
     with pytest.raises(StorageError, match="cannot be reached") as error:
         store_at("gs://bucket/w").read("x")
     assert "Check the network" in error.value.next_step
+
+
+def test_a_step_whose_bucket_cannot_be_reached_says_so(
+    network: Network, bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before it has begun: looking for the champion is part of knowing what is asked of it."""
+    network.fail_always("dead")
+    with pytest.raises(StorageError):
+        evaluate(settings(project()), bucket, **dict.fromkeys(EVALUATE, tmp_path))
+    assert f"[evaluate] failed {bucket}/champion.json cannot be reached" in capsys.readouterr().out

@@ -1,6 +1,8 @@
 """The store keeps its promises, whether it is a folder or a bucket."""
 
 import json
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -147,3 +149,19 @@ def test_artifacts_have_an_address_outside_of_their_pod(tmp_path: Path) -> None:
 def test_an_address_without_a_bucket_is_refused() -> None:
     with pytest.raises(StorageError, match="gs:// is no address in a bucket"):
         store_at("gs://")
+
+
+def test_without_credentials_the_error_says_how_to_get_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/no/such/file")
+    with pytest.raises(StorageError, match="gs://bucket/x cannot be reached") as error:
+        store_at("gs://bucket").read("x")
+    assert "gcloud auth application-default login" in error.value.next_step
+
+
+def test_google_cloud_storage_is_loaded_for_a_bucket_alone(tmp_path: Path) -> None:
+    program = (
+        "import sys; from lockgate.workspace import Workspace; Workspace(sys.argv[1]).crown('a');"
+        "assert not [m for m in sys.modules if m.startswith(('google.cloud', 'google.auth'))]"
+    )
+    subprocess.run([sys.executable, "-c", program, tmp_path], check=True, cwd=Path(__file__).parents[2])
