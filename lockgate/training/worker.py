@@ -104,7 +104,9 @@ def is_lost_peer(error: Exception) -> bool:
 
 def out_of_memory(worker: int, error: Exception) -> TrainingError:
     """What is said of a worker that finds no memory, before the kernel had to kill it."""
-    said = str(error).partition("\n")[0]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # TensorFlow's first line names the kind of the error only; the allocation is told further down.
+    said = next((line for line in lines if "memory" in line.lower() or "OOM" in line), "".join(lines[:1]))
     return TrainingError(
         f"Worker {worker} used up its memory{': ' + said if said else ''}.",
         "A worker holds the network, its optimizer, a batch, and the tune rows if it is the first.",
