@@ -1,4 +1,4 @@
-"""What Flux and Argo CD are to follow: what a push commits reaches the cluster, in order; nothing more does."""
+"""What Flux and Argo CD are to follow: what a push commits reaches the cluster, in order, and no more."""
 
 import fnmatch
 import subprocess

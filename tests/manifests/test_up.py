@@ -75,7 +75,7 @@ def test_deploy_names_the_overlays_that_there_are(path_with):
 def test_every_version_is_used_and_every_placeholder_filled():
     kind = MANIFESTS / "kind"
     script = (kind / "up").read_text()
-    tests = "".join(f.read_text() for f in (Path(__file__).parent.parent / "cluster").glob("*.py"))
+    tests = "".join(f.read_text() for f in (Path(__file__).parent.parent / "cluster").rglob("*.py"))
     replaced = set(re.findall(r"s\|\\\$([A-Z_]+)\|", script))
     for file in kind.glob("*.yaml"):
         assert set(re.findall(r"\$([A-Z_]+)\b(?=[:\n/]|$)", file.read_text())) <= replaced, file.name

@@ -1,0 +1,136 @@
+"""What each service account may do on a real API server, and what it is refused."""
+
+import subprocess
+
+import pytest
+
+from tests.cluster.kube import Kubectl
+
+MAY = {
+    "pipeline": [
+        "get create delete trainjobs.trainer.kubeflow.org",
+        "get create delete jobs.batch",
+        "create services",
+        "get list pods",
+        "get pods/log",
+        "list events",
+        "get clustertrainingruntimes.trainer.kubeflow.org/lockgate-tensorflow",
+    ],
+    "push": [
+        "get list create patch inferenceservices.serving.kserve.io",
+        "get create patch httproutes.gateway.networking.k8s.io",
+        "get deployments.apps",
+        "list pods",
+        "list endpointslices.discovery.k8s.io",
+        "get clusterservingruntimes.serving.kserve.io/lockgate-tensorflow",
+    ],
+    "controller": [
+        "get list watch patch inferenceservices.serving.kserve.io",
+        "get list watch patch httproutes.gateway.networking.k8s.io",
+        "get list watch deployments.apps",
+        "create patch events",
+        "get create update patch leases.coordination.k8s.io",
+    ],
+    "trainer": [],
+    "serving": [],
+}
+NONE_MAY = [
+    "get list watch create secrets",
+    "create patch delete pods",
+    "create pods/exec",
+    "create pods/attach",
+    "create pods/portforward",
+    "create serviceaccounts",
+    "create serviceaccounts/token",
+    "get list create patch configmaps",
+    "create patch deployments.apps",
+    "create cronjobs.batch",
+    "create patch bind escalate roles.rbac.authorization.k8s.io",
+    "create patch rolebindings.rbac.authorization.k8s.io",
+    "create patch networkpolicies.networking.k8s.io",
+    "delete resourcequotas",
+    "delete deletecollection inferenceservices.serving.kserve.io",
+    "delete httproutes.gateway.networking.k8s.io",
+    "create trainingruntimes.trainer.kubeflow.org",
+    "create servingruntimes.serving.kserve.io",
+    "create jobsets.jobset.x-k8s.io",
+]
+NONE_MAY_ANYWHERE = [
+    "list namespaces",
+    "get list nodes",
+    "list persistentvolumes",
+    "create patch clusterroles.rbac.authorization.k8s.io",
+    "bind escalate clusterroles.rbac.authorization.k8s.io/cluster-admin",
+    "create clusterrolebindings.rbac.authorization.k8s.io",
+    "impersonate users",
+    "impersonate groups/system:masters",
+    "create patch clustertrainingruntimes.trainer.kubeflow.org",
+    "create patch clusterservingruntimes.serving.kserve.io",
+    "get clustertrainingruntimes.trainer.kubeflow.org/another",
+    "create patch validatingadmissionpolicies.admissionregistration.k8s.io",
+    "create patch mutatingwebhookconfigurations.admissionregistration.k8s.io",
+    "patch customresourcedefinitions.apiextensions.k8s.io",
+]
+ONLY = {
+    "pipeline": [
+        "create trainjobs.trainer.kubeflow.org",
+        "create jobs.batch",
+        "create services",
+        "get pods/log",
+    ],
+    "push": ["create inferenceservices.serving.kserve.io", "create httproutes.gateway.networking.k8s.io"],
+    "controller": ["create leases.coordination.k8s.io", "patch events"],
+}
+
+
+def can(kubectl: Kubectl, account: str, namespace: str, wish: str, within: str) -> dict[str, bool]:
+    """What the API server answers to `verb… resource[/name]`, by verb; within a namespace, or "" for all."""
+    *verbs, resource = wish.split()
+    answers = {}
+    for verb in verbs:
+        words = ["auth", "can-i", verb]
+        plain, _, more = resource.partition("/")
+        if more in ("log", "exec", "attach", "portforward", "token"):
+            words += [plain, f"--subresource={more}"]
+        else:
+            words += [resource]
+        words += [f"--namespace={within}"] if within else ["--all-namespaces"]
+        words += [f"--as=system:serviceaccount:{namespace}:lockgate-{account}"]
+        done = subprocess.run(["kubectl", *words], capture_output=True, text=True, check=False)
+        said = done.stdout.strip()
+        assert said.startswith(("yes", "no")), f"{' '.join(words)}: {done.stderr}"
+        assert "doesn't have a resource type" not in done.stderr, resource
+        answers[verb] = said.startswith("yes")
+    return answers
+
+
+@pytest.mark.parametrize("account", MAY)
+def test_an_account_may_do_its_work(kubectl, place, account):
+    for wish in MAY[account]:
+        answers = can(kubectl, account, place, wish, place)
+        assert all(answers.values()), (wish, answers)
+
+
+@pytest.mark.parametrize("account", MAY)
+def test_an_account_may_do_nothing_that_leads_further(kubectl, place, account):
+    for wish in NONE_MAY:
+        answers = can(kubectl, account, place, wish, place)
+        assert not any(answers.values()), (wish, answers)
+    for wish in NONE_MAY_ANYWHERE:
+        answers = can(kubectl, account, place, wish, "")
+        assert not any(answers.values()), (wish, answers)
+
+
+@pytest.mark.parametrize("account", MAY)
+def test_an_account_may_not_do_the_work_of_another_nor_in_another_namespace(kubectl, place, account):
+    for owner, wishes in ONLY.items():
+        for wish in wishes:
+            if owner != account:
+                assert not any(can(kubectl, account, place, wish, place).values()), wish
+            assert not any(can(kubectl, account, place, wish, "default").values()), wish
+
+
+def test_pods_of_workers_and_models_get_no_token(kubectl, place):
+    for account in ("trainer", "serving"):
+        found = kubectl.get("serviceaccount", f"lockgate-{account}", namespace=place)
+        assert found["automountServiceAccountToken"] is False
