@@ -166,6 +166,13 @@ def test_one_that_another_has_deleted_meanwhile_is_no_error(schedule, server):
     assert schedule(schedules={"weekly": NIGHTLY["weekly"]})[0] == ("delete", "nightly")
 
 
+def test_of_two_of_the_same_name_the_one_as_declared_is_kept():
+    """Two calls at the same moment may both have made it."""
+    there = [Found("1", "p.a", "old"), Found("2", "p.a", "new"), Found("3", "p.a", "new")]
+    done = [(action.kind, action.id) for action in plan([Wanted("p.a", "new")], there, "p.")]
+    assert done == [("keep", "2"), ("delete", "3"), ("delete", "1")]
+
+
 NAMES = st.sampled_from(["p.a", "p.b", "p.c", "q.a"])
 DIGESTS = st.sampled_from(["1", "2"])
 WANTED = st.dictionaries(st.sampled_from(["p.a", "p.b", "p.c"]), DIGESTS)
@@ -186,9 +193,10 @@ def test_a_plan_done_is_a_plan_that_keeps_and_touches_nothing_foreign(wanted, th
     again = plan(declaration, after.values(), "p.")
     assert {action.kind for action in again} <= {"keep", "leave", "clash"}
     foreign = {each.name for each in found if each.digest is None}
-    kept = [action.name for action in again if action.kind == "keep"]
-    assert len(kept) == len(set(kept))
-    assert wanted.keys() - foreign <= set(kept)
+    ours = sorted(each.name for each in after.values() if each.name.startswith("p.") and each.digest)
+    assert set(ours) <= wanted.keys()
+    assert len(ours) == len(set(ours))
+    assert wanted.keys() - foreign <= set(ours)
     assert {each.id for each in found if each.digest is None or each.name == "q.a"} <= after.keys()
 
 
