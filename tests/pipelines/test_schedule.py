@@ -2,7 +2,7 @@
 
 import kfp_server_api as api
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockgate.config import read_project
@@ -179,6 +179,7 @@ WANTED = st.dictionaries(st.sampled_from(["p.a", "p.b", "p.c"]), DIGESTS)
 ON_CLUSTER = st.lists(st.tuples(NAMES, st.none() | DIGESTS), max_size=6)
 
 
+@settings(deadline=None)
 @given(WANTED, ON_CLUSTER)
 def test_a_plan_done_is_a_plan_that_keeps_and_touches_nothing_foreign(wanted, there):
     declaration = [Wanted(name, digest) for name, digest in wanted.items()]
