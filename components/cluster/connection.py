@@ -56,7 +56,9 @@ class Api:
                 "In a pod its service account is used, elsewhere KUBECONFIG.",
                 "Set KUBECONFIG.",
             ) from None
-        return cls(client.ApiClient())
+        connected = client.ApiClient()
+        _verify_as_kubernetes_does(connected)
+        return cls(connected)
 
     def get(self, path: str, **query: str) -> Object:
         """Reads an object or a list.
@@ -78,8 +80,12 @@ class Api:
         return self._retried("POST", path, {}, body)
 
     def delete(self, path: str) -> None:
-        """Deletes an object and what it owns, what it owns first; that there is none is success."""
-        options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
+        """Deletes an object, then what it owns; that there is none is success.
+
+        Not what it owns first: JobSet's controller would make the Job that it has just lost again, for as long
+        as the JobSet is there.
+        """
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         try:
             self._retried("DELETE", path, {}, options)
         except Absent:
@@ -129,6 +135,37 @@ class Api:
                 f"The Kubernetes API does not answer: {error}.", "", "Check the cluster and the network."
             ) from None
         return data
+
+
+def _verify_as_kubernetes_does(connected: Any) -> None:
+    """Verifies the API's certificate without the formal rules that Python 3.13 added.
+
+    Many clusters' own authorities lack extensions that those rules ask for, and kubectl does not.
+    """
+    import ssl
+
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    connected.rest_client.pool_manager.connection_pool_kw["ssl_context"] = context
+
+
+def lenient(client: Any) -> Any:
+    """The client, taking certificates that Python 3.13's strict reading refuses and Go's, kubectl's, does not.
+
+    Many clusters' authorities were made without the extensions that RFC 5280 asks for. Signatures, names and
+    dates are checked as before.
+    """
+    import ssl
+
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    if client.configuration.verify_ssl:
+        context = create_urllib3_context()
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = context
+    return client
 
 
 def _refusal(method: str, path: str, status: int, message: str) -> ClusterError:
