@@ -57,7 +57,7 @@ class Objects(Api):
         except Absent:
             return None
         except ClusterError as error:
-            raise DeliveryError(error.given, *NO_ACCESS) from None
+            raise _not_read(error) from None
 
     def items(self, path: str, labels: str) -> list[Object]:
         """The objects of a collection that have the labels, `a=b,…`.
@@ -68,7 +68,7 @@ class Objects(Api):
         try:
             return list(self.get(path, labelSelector=labels)["items"])
         except ClusterError as error:
-            raise DeliveryError(error.given, *NO_ACCESS) from None
+            raise _not_read(error) from None
 
     def _applied(self, manifest: Mapping[str, Any], is_trial: bool) -> Object:
         from kubernetes.client.exceptions import ApiException
@@ -144,6 +144,12 @@ def refusal(code: int, status: Mapping[str, Any], manifest: Mapping[str, Any]) -
         "What the message names must be mended.",
         "Correct project.yaml or the cluster, then run the push step again.",
     )
+
+
+def _not_read(error: ClusterError) -> DeliveryError:
+    """What reading was refused for: no answer, or no right to it."""
+    advice = (error.allowed, error.next_step) if isinstance(error, Unreachable) else NO_ACCESS
+    return DeliveryError(error.given, *advice)
 
 
 def _conflict(kind: str, name: str, causes: list[Object]) -> DeliveryError:

@@ -15,7 +15,7 @@ import yaml
 from components.cluster.apply import Objects
 from components.cluster.delivery import ClusterDelivery
 from lockgate.config import read_project
-from lockgate.project import Cluster, Push
+from lockgate.project import Cluster, Project, Push
 from lockgate.shipping.folder import CARD, EXAMPLE, Example, folder_digest
 from lockgate.shipping.record import ModelCard
 from lockgate.shipping.revision import Revision, revision_of
@@ -87,13 +87,16 @@ class Place:
     gateway: str
     objects: Objects
 
-    def revision(self, model: Path, **push: Any) -> Revision:
-        """The revision of a model folder in this namespace; small requests, two replicas."""
+    def project(self, **push: Any) -> Project:
+        """The penguins in this namespace; small requests, two replicas."""
         written = read_project(ROOT / "examples" / "penguins")
         section = Push(**{"to": "cluster", "cpu": "100m", **push})
-        project = written.model_copy(update={"cluster": Cluster(namespace=self.namespace), "push": section})
+        return written.model_copy(update={"cluster": Cluster(namespace=self.namespace), "push": section})
+
+    def revision(self, model: Path, **push: Any) -> Revision:
+        """The revision of a model folder in this namespace."""
         row = Example.load(model / EXAMPLE).row
-        return revision_of(ModelCard.load(model / CARD), project, self.store, row)
+        return revision_of(ModelCard.load(model / CARD), self.project(**push), self.store, row)
 
     def push(self, model: Path, seconds: float = READY_SECONDS, **push: Any) -> str:
         """Uploads and delivers a model."""

@@ -11,11 +11,29 @@ from components.cluster.delivery import ClusterDelivery
 from components.cluster.git import GitDelivery
 from lockgate.errors import DeliveryError
 from lockgate.shipping.manifest import routed
+from lockgate.steps.step import Settings
 from tests.cluster.kube import Kubectl, wait_for
 from tests.cluster.load import Load
-from tests.cluster.served import Place, as_account, place, trained, variant
+from tests.cluster.served import Place, as_account, place, trained, upload, variant
 
 RATE = 50.0
+# What the push step does with its settings, after the folder is in the bucket.
+DELIVER = """
+import sys
+from components.cluster.ports import ports
+from lockgate.shipping.folder import Example
+from lockgate.shipping.record import ModelCard
+from lockgate.shipping.revision import revision_of
+from lockgate.steps.step import Settings
+from lockgate.storage import store_at
+
+settings, store, digest = sys.argv[1:]
+folder = store_at(f"{store}/{digest}")
+card = ModelCard.model_validate_json(folder.read("card.json"))
+row = Example.model_validate_json(folder.read("example.json")).row
+project = Settings.model_validate_json(settings).project
+print(ports(settings).delivery.deliver(revision_of(card, project, store, row)))
+"""
 KINDS = "inferenceservices,deployments,replicasets,services,httproutes"
 
 
@@ -146,6 +164,52 @@ def test_an_earlier_model_may_be_pushed_again_and_idle_revisions_are_named(
     third = variant(first, tmp_path, 0.7)
     said = there.push(third, replicas=1)
     assert said.endswith(f"without traffic, to be deleted when you like: {there.revision(second).name}")
+
+
+def test_the_step_delivers_from_its_own_pod_with_its_own_account(
+    kubectl: Kubectl, there: Place, first: Path, tmp_path: Path, emulator: str
+) -> None:
+    model = variant(first, tmp_path, 0.6)
+    upload(model, there.store)
+    settings = Settings(project=there.project(replicas=1), version="test").model_dump_json()
+    container = {
+        "name": "main",
+        "image": "docker.io/lockgate/pipeline:dev",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", DELIVER, settings, there.store, model.name],
+        "env": [{"name": "STORAGE_EMULATOR_HOST", "value": emulator}],
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "push", "namespace": there.namespace},
+        "spec": {
+            "restartPolicy": "Never",
+            "serviceAccountName": "lockgate-push",
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+            "volumes": [{"name": "tmp", "emptyDir": {}}],
+        },
+    }
+    kubectl.apply(pod)
+
+    def ended() -> str:
+        phase = kubectl.get("pod", "push", namespace=there.namespace)["status"]["phase"]
+        return phase if phase in ("Succeeded", "Failed") else ""
+
+    phase = wait_for(ended, 300, "the end of the push")
+    said = kubectl("logs", "push", "-n", there.namespace)
+    assert phase == "Succeeded", said
+    name = there.revision(model).name
+    assert f"revision {name} serves penguins.{there.namespace}.models with 1 pods" in said
+    assert routed(route(kubectl, there.namespace)) == (name,)
 
 
 def test_pods_that_cannot_be_made_are_explained_and_the_route_stays(

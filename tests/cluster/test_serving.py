@@ -108,6 +108,29 @@ def test_the_gateway_gives_the_same_scores_as_the_laptop(there: Place, model: Pa
     assert np.abs(second - expected).max() <= 1e-6
 
 
+def test_grpc_goes_through_the_same_route(there: Place) -> None:
+    import grpc
+    from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelInferRequest
+    from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
+
+    asked = rows(20)
+    request = ModelInferRequest(model_name="penguins")
+    for given in columns(asked)["inputs"]:
+        tensor = request.inputs.add(name=given["name"], shape=given["shape"], datatype=given["datatype"])
+        if given["datatype"] == "BYTES":
+            tensor.contents.bytes_contents.extend((v or "").encode() for v in given["data"])
+        else:
+            # gRPC knows no null: a missing number is NaN.
+            tensor.contents.fp64_contents.extend(float("nan") if v is None else v for v in given["data"])
+    authority = [("grpc.default_authority", f"penguins.{there.namespace}.models")]
+    with grpc.insecure_channel(urlsplit(there.gateway).netloc, authority) as channel:
+        answer = GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=30)
+    found = next(o for o in answer.outputs if o.name == "probabilities")
+    got = np.reshape(found.contents.fp32_contents, list(found.shape))
+    expected = scores(there.post({"instances": asked}))
+    assert np.abs(got - expected).max() <= 1e-6
+
+
 def test_a_bad_value_is_answered_400_with_the_columns_name(there: Place) -> None:
     row = rows(1)[0]
     answer = there.post({"instances": [row | {"body_mass_g": "heavy"}]})
