@@ -82,8 +82,8 @@ class Api:
     def delete(self, path: str) -> None:
         """Deletes an object, then what it owns; that there is none is success.
 
-        Not what it owns first: JobSet's controller would make the Job that it has just lost again, for as long
-        as the JobSet is there.
+        Not what it owns first: Kubeflow Trainer (2.3.0) would make the JobSet that it has just lost again, for
+        as long as the TrainJob is there.
         """
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         try:
@@ -149,23 +149,6 @@ def _verify_as_kubernetes_does(connected: Any) -> None:
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     connected.rest_client.pool_manager.connection_pool_kw["ssl_context"] = context
-
-
-def lenient(client: Any) -> Any:
-    """The client, taking certificates that Python 3.13's strict reading refuses and Go's, kubectl's, does not.
-
-    Many clusters' authorities were made without the extensions that RFC 5280 asks for. Signatures, names and
-    dates are checked as before.
-    """
-    import ssl
-
-    from urllib3.util.ssl_ import create_urllib3_context
-
-    if client.configuration.verify_ssl:
-        context = create_urllib3_context()
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        client.rest_client.pool_manager.connection_pool_kw["ssl_context"] = context
-    return client
 
 
 def _refusal(method: str, path: str, status: int, message: str) -> ClusterError:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from components.cluster.connection import Api, Unreachable
+from components.cluster.connection import Absent, Api, Unreachable
 from components.cluster.logs import ChiefLog
 from components.cluster.observing import Sightings, Worker, absent, decide, newest, worker_of
 from components.cluster.verdict import Jobs, Verdict
@@ -18,6 +18,24 @@ from lockgate.training.state import LoopState
 POLL = 1.0
 PATIENCE = 180.0
 EVENTS = 3
+
+
+def workers_of(api: Api, work: Work) -> list[Worker]:
+    """All pods of a job, those that end among them."""
+    selector = f"batch.kubernetes.io/job-name={work.child}"
+    found = api.get(f"/api/v1/namespaces/{work.namespace}/pods", labelSelector=selector)
+    return [worker_of(pod) for pod in found["items"]]
+
+
+def is_there(api: Api, jobs: Jobs, work: Work) -> bool:
+    """Whether anything is left of a job: itself, the batch Job below it, or a pod that still saves."""
+    if jobs.find(work) is not None or workers_of(api, work):
+        return True
+    try:
+        api.get(f"/apis/batch/v1/namespaces/{work.namespace}/jobs/{work.child}")
+    except Absent:
+        return False
+    return True
 
 
 class Following:
@@ -88,7 +106,7 @@ class Following:
                 "Run the step again; it goes on there.",
             )
         verdict = self._jobs.verdict(found)
-        workers = self._workers()
+        workers = workers_of(self._api, self._work)
         self._sightings.see(workers)
         if chief := newest(workers).get(0):
             self._log.look(chief)
@@ -102,11 +120,6 @@ class Following:
             max_restarts=self._settings.max_restarts,
         )
         return action, workers, verdict
-
-    def _workers(self) -> list[Worker]:
-        selector = f"batch.kubernetes.io/job-name={self._work.child}"
-        found = self._api.get(f"/api/v1/namespaces/{self._work.namespace}/pods", labelSelector=selector)
-        return [worker_of(pod) for pod in found["items"]]
 
     def _relay(self, progress: Callable[[LoopState], None]) -> None:
         told = self._store.read(PROGRESS)
@@ -152,7 +165,7 @@ class Following:
         self._tell("asked to stop: the workers save")
         self._jobs.delete(self._work)
         deadline = self._clock() + self._work.grace_seconds
-        while self._workers() and self._clock() < deadline:
+        while is_there(self._api, self._jobs, self._work) and self._clock() < deadline:
             time.sleep(POLL)
 
     def _user_error(self, workers: Sequence[Worker]) -> TrainingError:

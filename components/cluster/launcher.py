@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from components.cluster.connection import Api, Taken, Unreachable
-from components.cluster.following import Following
+from components.cluster.following import Following, is_there
 from components.cluster.indexed_job import IndexedJobs
 from components.cluster.own_pod import own_pod
 from components.cluster.trainjob import TrainJobs
@@ -71,7 +71,7 @@ class PodWorkers:
         jobs: Jobs = TrainJobs(api) if work.pods.launcher == "trainjob" else IndexedJobs(api)
         _check_queue(api, work)
         with stop_wishes() as wants_stop:
-            self._launch(jobs, work, job)
+            self._launch(api, jobs, work, job)
             following = Following(api, jobs, work, job.settings, store_at(job.folder), self._tell)
             try:
                 return following.follow(progress, wants_stop)
@@ -117,14 +117,14 @@ class PodWorkers:
             owner=own.owner if own is not None and own.namespace == self._namespace else None,
         )
 
-    def _launch(self, jobs: Jobs, work: Work, job: "Job") -> None:
+    def _launch(self, api: Api, jobs: Jobs, work: Work, job: "Job") -> None:
         """Makes the job, or leaves the one that this step made in an earlier life."""
         found = jobs.find(work)
         if found is not None and _is_over(jobs, found):
             _remove(jobs, work, self._tell)
-            _await_gone(jobs, work)
             found = None
         if found is None:
+            _await_gone(api, jobs, work)
             store = store_at(job.folder)
             for name in (*store.names("error-"), PROGRESS):
                 store.delete(name)
@@ -163,9 +163,10 @@ def _remove(jobs: Jobs, work: Work, tell: Callable[[str], None]) -> None:
         tell(f"{jobs.kind} {work.namespace}/{work.name} could not be deleted: {error.given}")
 
 
-def _await_gone(jobs: Jobs, work: Work) -> None:
+def _await_gone(api: Api, jobs: Jobs, work: Work) -> None:
+    """The pods of an earlier job may still save; they have the names that the new ones are to have."""
     deadline = time.monotonic() + 2 * work.grace_seconds
-    while jobs.find(work) is not None:
+    while is_there(api, jobs, work):
         if time.monotonic() > deadline:
             raise ClusterError(
                 f"{jobs.kind} {work.namespace}/{work.name} is being deleted, and does not end.",
