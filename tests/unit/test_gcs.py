@@ -1,7 +1,5 @@
 """Sources in a bucket, against an emulator: `STORAGE_EMULATOR_HOST=http://localhost:9023 pytest -m gcs`."""
 
-import os
-import uuid
 from pathlib import Path
 
 import pytest
@@ -9,32 +7,25 @@ import pytest
 from lockgate import gcs
 from lockgate.data.fingerprint import fingerprint
 from lockgate.errors import StorageError
+from lockgate.storage import store_at
+from tests.data import emulator
 from tests.data.runs import collected, project, rows
 
-pytestmark = [
-    pytest.mark.gcs,
-    pytest.mark.skipif(
-        not os.environ.get(gcs.EMULATOR_VARIABLE), reason="no emulator at STORAGE_EMULATOR_HOST"
-    ),
-]
+pytestmark = emulator.marks
 
 
 @pytest.fixture
 def bucket(tmp_path: Path) -> str:
     """A bucket with rows in two files under in/, and one beside them whose name starts alike."""
-    from google.auth.credentials import AnonymousCredentials
-    from google.cloud import storage  # noqa: TID251 - to fill the bucket
-
-    client = storage.Client(project="emulated", credentials=AnonymousCredentials())
-    made = client.create_bucket(f"lockgate-{uuid.uuid4().hex[:8]}")
+    made = emulator.new_bucket()
     for name, frame in (
         ("in/1.parquet", rows()[:1000]),
         ("in/2.parquet", rows()[1000:]),
         ("in2/3.parquet", rows()),
     ):
         frame.write_parquet(tmp_path / "part.parquet")
-        made.blob(name).upload_from_filename(str(tmp_path / "part.parquet"))
-    return f"gs://{made.name}"
+        store_at(made).send(tmp_path / "part.parquet", name)
+    return made
 
 
 def test_a_bucket_gives_the_same_snapshot_as_a_folder(bucket: str, tmp_path: Path) -> None:
@@ -60,3 +51,19 @@ def test_nothing_there_is_a_sentence(bucket: str, tmp_path: Path) -> None:
         gcs.objects(f"{bucket}/absent")
     with pytest.raises(StorageError):
         gcs.objects("gs://lockgate-no-such-bucket/in")
+
+
+def test_a_source_that_is_deleted_while_it_is_read_is_told(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with emulator.network() as (url, network):
+        monkeypatch.setenv(gcs.EMULATOR_VARIABLE, url)
+
+        def delete(_: str, path: str) -> None:
+            if "alt=media" in path and "2.parquet" in path:
+                network.faults = lambda method, path: None
+                store_at(bucket).delete("in/2.parquet")
+
+        network.faults = delete
+        with pytest.raises(StorageError, match=r"in/2\.parquet was deleted while"):
+            gcs.download(f"{bucket}/in", tmp_path / "fetched")
