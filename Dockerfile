@@ -1,6 +1,8 @@
 # One target per role: pipeline, trainer, runtime, controller; `make images` builds them. docs/images.md says more.
 # Layers go from what changes seldom to what changes often; Lockgate itself is the last, and the same in all.
 ARG BASE=docker.io/library/python:3.13-slim
+# Whose packages the target sbom lists.
+ARG ROLE=pipeline
 
 # An empty environment, and a user who owns nothing.
 FROM ${BASE} AS base
@@ -29,19 +31,16 @@ RUN /opt/tools/bin/uv build --quiet --wheel --no-build-isolation --python /opt/t
 # What the three images with TensorFlow share.
 FROM base AS shared
 ARG PIP_INDEX_URL=
-ARG UV_DEFAULT_INDEX=
 COPY requirements/shared.txt /opt/install/
 RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/shared.txt
 
 FROM shared AS serving
 ARG PIP_INDEX_URL=
-ARG UV_DEFAULT_INDEX=
 COPY requirements/runtime.txt /opt/install/
 RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/runtime.txt
 
 FROM serving AS steps
 ARG PIP_INDEX_URL=
-ARG UV_DEFAULT_INDEX=
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends git > /dev/null \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
@@ -51,7 +50,6 @@ RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/pipel
 
 FROM shared AS training
 ARG PIP_INDEX_URL=
-ARG UV_DEFAULT_INDEX=
 # gpu: tensorflow[and-cuda]
 ARG TENSORFLOW=cpu
 COPY requirements/trainer-${TENSORFLOW}.txt /opt/install/
@@ -59,12 +57,22 @@ RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/train
 
 FROM base AS control
 ARG PIP_INDEX_URL=
-ARG UV_DEFAULT_INDEX=
 COPY requirements/controller.txt /opt/install/
 RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/controller.txt
 
+# The light image leaves out of the base what no program reads; a layer that deletes would save nothing.
+FROM control AS slim
+RUN rm -rf /usr/share/doc /usr/share/locale /usr/share/man /usr/share/python-wheels /usr/bin/pip* /usr/local/bin/pip* \
+ && find / -xdev -type d \( -name pip -o -name ensurepip \) -path '*/python3*' -prune -exec rm -rf {} +
+
+FROM scratch AS light
+COPY --from=slim / /
+ENV PATH=/opt/lockgate/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    HOME=/tmp TMPDIR=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+
 # The roles.
-FROM control AS controller
+FROM light AS controller
 LABEL org.opencontainers.image.title="Lockgate controller"
 COPY --from=lockgate /opt/lockgate /opt/lockgate
 USER 65532:65532
@@ -85,3 +93,18 @@ FROM steps AS pipeline
 LABEL org.opencontainers.image.title="Lockgate pipeline steps"
 COPY --from=lockgate /opt/lockgate /opt/lockgate
 USER 65532:65532
+
+# What is in an image, as CycloneDX: `make sbom`.
+FROM base AS lister
+ARG PIP_INDEX_URL=
+COPY requirements/sbom.txt /opt/install/
+RUN python3 -m venv /opt/sbom \
+ && /opt/sbom/bin/pip install --quiet --no-cache-dir --require-hashes --requirement /opt/install/sbom.txt
+
+FROM ${ROLE} AS listed
+USER 0:0
+COPY --from=lister /opt/sbom /opt/sbom
+RUN /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /sbom.json /opt/lockgate/bin/python3
+
+FROM scratch AS sbom
+COPY --from=listed /sbom.json /

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run penguins test lint format compile report serve up deploy status bench lock clean
+.PHONY: help setup run penguins test lint format compile report serve images sbom up deploy status bench lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -34,6 +34,12 @@ report: setup ## Write the last run's report again and say where it is
 serve: setup ## Serve the pushed flights model on 127.0.0.1:8080
 	@$(BIN)/lockgate serve examples/flights
 
+images: ## Build the images with docker, podman or buildah; TAG=… (default: the version), TENSORFLOW=gpu
+	@images/build
+
+sbom: ## Write what is in each image, as CycloneDX, into dist/
+	@images/sbom
+
 up: ## Make a Kubernetes on this machine with what Lockgate needs (kind; Docker needed)
 	@manifests/kind/up
 
@@ -50,10 +56,13 @@ bench: setup ## Measure what README claims: a table of ratios (about 20 minutes)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --override requirements/overrides.txt
 
+IMAGE_LOCKS := build controller pipeline runtime sbom shared trainer-cpu trainer-gpu
+
 lock: setup ## Resolve the lock files again from requirements/*.in
 	@$(LOCK) requirements/tfdv-1.21.in -o requirements/tfdv-1.21.txt
 	@$(LOCK) requirements/dev.in -c requirements/tfdv-1.21.txt -o requirements/dev.txt
 	@$(LOCK) requirements/lockgate.in -c requirements/tfdv-1.21.txt -o requirements/lockgate.txt
+	@$(foreach lock,$(IMAGE_LOCKS),$(subst 3.11,3.13,$(LOCK)) requirements/$(lock).in -c requirements/tfdv-1.21.txt -o requirements/$(lock).txt &&) true
 	@$(subst --universal,--python-platform x86_64-manylinux_2_28,$(LOCK)) requirements/tfdv-1.16.in -o requirements/tfdv-1.16.txt
 
 clean: ## Remove the environments (data and runs stay)
