@@ -137,7 +137,7 @@ def floats_returned(compiled: Compiled) -> Iterator[Finding]:
 
 
 def retries(compiled: Compiled) -> Iterator[Finding]:
-    """What `set_retry` does not do."""
+    """On a cluster `set_retry` alone does not retry code that fails; the local runner does, at once."""
     for name, task in compiled.tasks():
         if count := task.get("retryPolicy", {}).get("maxRetryCount"):
             words = (

@@ -14,6 +14,12 @@ from lockgate.project import Images
 from lockgate.records import digest_of
 
 Document = dict[str, Any]
+NEW_PODS = {
+    "maxRetryCount": 2,
+    "backoffDuration": "30s",
+    "backoffFactor": 2.0,
+    "backoffMaxDuration": "300s",
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,19 @@ class Compiled:
                 task["cachingOptions"] = {}
         return changed
 
+    def with_new_pods(self) -> "Compiled":
+        """The same pipeline, with a new pod for a task whose pod was lost.
+
+        A step may be started again: it finds what it has done by its content, goes on at its checkpoint, and
+        a second push of the same model changes nothing. KFP's backend does not retry code that fails. The
+        local runner does, and so this is not part of the pipeline itself.
+        """
+        changed = copy.deepcopy(self)
+        for _, task in changed.tasks():
+            if "triggerPolicy" not in task:
+                task["retryPolicy"] = dict(NEW_PODS)
+        return changed
+
     def with_images(self, images: Mapping[str, str]) -> "Compiled":
         """The same pipeline from other images; `images` are the new ones by the old."""
         changed = copy.deepcopy(self)
@@ -124,10 +143,10 @@ def compiled(pipeline: Any) -> str:
 
 
 def training(images: Images | None = None) -> Compiled:
-    """The training pipeline, compiled now: with this code, and the project's images where it names some."""
+    """The training pipeline for a cluster, compiled now: with this code, from the images of the project."""
     from components.image import PIPELINE_IMAGE, TRAINER_IMAGE
     from pipelines.training import training_pipeline
 
     named = {PIPELINE_IMAGE: images.pipeline, TRAINER_IMAGE: images.trainer} if images else {}
-    found = Compiled.parse(compiled(training_pipeline))
+    found = Compiled.parse(compiled(training_pipeline)).with_new_pods()
     return found.with_images({old: new for old, new in named.items() if new})

@@ -14,16 +14,10 @@ REQUESTS = {
     "check-serving": ("2176Mi", "1"),
     "push": ("512Mi", "100m"),
 }
-LOST_PODS = 2
 
 
 def sized(*tasks: dsl.PipelineTask) -> None:
-    """Gives each task what its pod requests, and a new pod where a node is lost.
-
-    A step may be started again: it finds what it has done by content, goes on at its checkpoint, and a second
-    push of the same model changes nothing. Code that fails is not tried again.
-    """
+    """Gives each task what its pod requests."""
     for task in tasks:
         memory, cpu = REQUESTS[task.name]
         task.set_memory_request(memory).set_cpu_request(cpu)
-        task.set_retry(LOST_PODS, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="300s")

@@ -24,11 +24,12 @@ from lockgate.config import read_project
 from lockgate.errors import ClusterError, ConfigError
 from lockgate.steps.step import Settings
 from lockgate.workspace import Workspace
-from pipelines.documents import Compiled, training
+from pipelines.documents import Compiled, compiled, training
 from pipelines.endpoint import PAUSES, Endpoint, address
 from pipelines.refusals import EndpointError
 from pipelines.run_state import run_state
 from pipelines.submission import Pace, check_source, cluster_workspace, follow, stop, submit
+from pipelines.training import training_pipeline
 from pipelines.workflow_size import check_arguments
 from tests.conftest import change_project
 from tests.pipelines.kfp_api import START, KfpApi, told
@@ -112,6 +113,15 @@ def test_a_source_that_is_a_function_is_collected_anew(server, folder, pipeline)
     assert tasks["collect"]["cachingOptions"] == {}
     assert tasks["train"]["cachingOptions"] == {"enableCache": True}
     assert pipeline.pipeline["root"]["dag"]["tasks"]["collect"]["cachingOptions"] == {"enableCache": True}
+
+
+def test_a_lost_pod_is_replaced_on_a_cluster_and_nothing_is_tried_again_here(server, folder, pipeline):
+    """The local runner would try a closed gate three times."""
+    _, run_id = submitted(server, folder, pipeline)
+    tasks = dict(Compiled(server.runs[run_id][0].pipeline_spec, {}).tasks())
+    assert {name for name, task in tasks.items() if "retryPolicy" not in task} == {"condition-1"}
+    assert all(task["retryPolicy"]["maxRetryCount"] == 2 for task in tasks.values() if "retryPolicy" in task)
+    assert "retryPolicy" not in compiled(training_pipeline)
 
 
 def test_the_images_that_the_project_names_are_used_and_are_no_setting(server, example):
