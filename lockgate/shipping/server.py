@@ -62,7 +62,8 @@ def running(
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         started = time.monotonic()
         process = subprocess.Popen(
-            command(model, name, ["--fd", str(bound.fileno()), *options]),
+            # Nobody routes to it: told to stop, it need not wait until others have heard of it.
+            command(model, name, ["--fd", str(bound.fileno()), "--drain", "0", *options]),
             pass_fds=[bound.fileno()],
             env=environment(),
             stdout=log,
@@ -71,7 +72,7 @@ def running(
         )
         bound.close()
         try:
-            if (failure := _wait(process, f"{url}/v2/models/{name}/ready", started + deadline)) is not None:
+            if failure := wait_until_ready(process, f"{url}/v2/models/{name}/ready", deadline):
                 raise _failed(f"The model server {failure} after {time.monotonic() - started:.1f} s", log)
             seconds = time.monotonic() - started
             yield Running(url=url, name=name, pid=process.pid, load_seconds=seconds)
@@ -91,12 +92,13 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, deadline: float) -> str | None:
-    """Waits until the server is ready; says why where it is not by the deadline (monotonic seconds)."""
+def wait_until_ready(process: subprocess.Popen[bytes], url: str, seconds: float) -> str:
+    """Waits until the server's readiness URL answers; says why where it does not, else nothing."""
+    deadline = time.monotonic() + seconds
     with httpx.Client(trust_env=False) as client:
         while time.monotonic() < deadline:
             if _answers(client, url, max(0.1, deadline - time.monotonic())):
-                return None
+                return ""
             try:
                 return f"ended with exit code {process.wait(POLL_SECONDS)}"
             except subprocess.TimeoutExpired:

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -11,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lockgate.errors import LockgateError, ServingError
+from lockgate.errors import LockgateError
 from lockgate.process import collect_rarely
-from lockgate.shipping.folder import check_digest
+from serving.runtime.address import bind
+from serving.runtime.identity import identify
 
 log = logging.getLogger("lockgate.serving")
 
@@ -34,13 +36,37 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--max-bytes", type=int, default=64 << 20, help="bytes per request (default: %(default)s)"
     )
-    parser.add_argument("--grace", type=int, default=30, help="seconds to finish requests after SIGTERM")
+    parser.add_argument(
+        "--max-waiting",
+        type=int,
+        default=1024,
+        help="requests that may wait; more get 503 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--grpc-port", type=int, help="V2 over gRPC, too; 0 takes any free port (default: off)"
+    )
+    parser.add_argument(
+        "--digest",
+        default=os.environ.get("LOCKGATE_DIGEST") or None,
+        help="refuse a folder of another digest (default: LOCKGATE_DIGEST)",
+    )
+    parser.add_argument(
+        "--drain", type=float, default=10, help="seconds to answer on after SIGTERM (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--grace", type=int, default=30, help="seconds then to finish what was begun (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="of TensorFlow in one operation (default: %(default)s)"
+    )
     return parser.parse_args(words)
 
 
 def main(words: list[str] | None = None) -> int:
     """Loads the model, then serves until SIGTERM or SIGINT; returns the exit code."""
     collect_rarely()
+    # The first process of a container ignores SIGTERM unless it asks for it; nothing is in flight yet.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     given = arguments(words)
     started = time.monotonic()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -58,22 +84,22 @@ def serve(given: argparse.Namespace, started: float) -> None:
     Raises:
         ServingError: the folder is no model, was changed or does not answer, or the port cannot be had.
     """
-    check_digest(given.model)  # before the seconds that importing TensorFlow takes
+    digest = identify(given.model, given.digest)  # before the seconds that importing TensorFlow takes
 
-    from serving.runtime.server import Server
-
-    bound = _bound(given)
-    server = Server(bound, given.max_bytes, given.grace)
-
+    bound = bind(given.host, given.port) if given.fd is None else socket.socket(fileno=given.fd)
+    grpc = None if given.grpc_port is None else (given.host, given.grpc_port)
     with quiet():
-        from serving.runtime.model import TabularModel
         from serving.runtime.scorer import Scorer
+        from serving.runtime.server import Limits, Server, configure_logging
 
-        model = TabularModel(given.name, Scorer(given.model), given.max_rows)
+        scorer = Scorer(given.model, given.threads)
+        limits = Limits(given.max_rows, given.max_bytes, given.max_waiting, given.drain, given.grace)
+        server = Server(given.name, digest, scorer, bound, grpc, limits)
+    configure_logging()
     host, port = bound.getsockname()[:2]
     seconds = time.monotonic() - started
-    log.info("serving %s at http://%s:%d after %.1f s", given.model.name[:12], host, port, seconds)
-    server.start([model])
+    log.info("serving %s %s at http://%s:%d after %.1f s", given.name, digest[:12], host, port, seconds)
+    server.run()
     log.info("stopped; every request in flight was answered")
 
 
@@ -96,21 +122,6 @@ def quiet() -> Iterator[None]:
         finally:
             os.dup2(ours, 2)
             os.close(ours)
-
-
-def _bound(given: argparse.Namespace) -> socket.socket:
-    from serving.runtime.server import bind
-
-    if given.fd is not None:
-        return socket.socket(fileno=given.fd)
-    try:
-        return bind(given.host, given.port)
-    except OSError as error:
-        raise ServingError(
-            f"Nothing can listen on {given.host}:{given.port}: {error.strerror}.",
-            "A free port and an address of this machine are needed.",
-            "Choose another port with --port; 0 takes any free one.",
-        ) from None
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from lockgate.shipping.decode import RequestError
+from serving.runtime.batcher import Overloaded
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -50,17 +51,19 @@ class Guard:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
-                raise self._too_large()
+                raise too_large(self._max_bytes)
             return message
 
         return counted
 
     async def _refuse(self, scope: Message, receive: Receive, send: Send) -> None:
-        await _answer(413, str(self._too_large()), {"connection": "close"})(scope, receive, send)
+        await _answer(413, str(too_large(self._max_bytes)), {"connection": "close"})(scope, receive, send)
 
-    def _too_large(self) -> TooLargeError:
-        allowed = f"At most {self._max_bytes:,} bytes are taken; send fewer rows at once."
-        return TooLargeError("The body of the request is too large.", allowed)
+
+def too_large(max_bytes: int) -> TooLargeError:
+    """Says how much would have been taken."""
+    allowed = f"At most {max_bytes:,} bytes are taken; send fewer rows at once."
+    return TooLargeError("The body of the request is too large.", allowed)
 
 
 def protect(app: FastAPI, max_bytes: int) -> None:
@@ -70,6 +73,7 @@ def protect(app: FastAPI, max_bytes: int) -> None:
     app.add_exception_handler(RequestValidationError, _on_malformed)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(ArithmeticError, _on_arithmetic)
+    app.add_exception_handler(Overloaded, _on_overloaded)
 
 
 def _answer(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -88,6 +92,10 @@ async def _on_http(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_arithmetic(_: Request, error: Exception) -> JSONResponse:
     return _answer(500, str(error))
+
+
+async def _on_overloaded(_: Request, __: Exception) -> JSONResponse:
+    return _answer(503, "Too many requests wait already. Try again in a second.", {"retry-after": "1"})
 
 
 async def _on_malformed(_: Request, error: Exception) -> JSONResponse:

@@ -1,25 +1,23 @@
-"""The exported model as KServe's server sees it."""
+"""The exported model as KServe's server sees it: for requests that take the long way."""
 
-import asyncio
 from typing import Any
 
 from kserve import InferRequest, InferResponse, Model
 
-from lockgate.shipping.answer import predictions
-from serving.runtime.requests import datatype, from_v1, from_v2, inputs_metadata, to_v2
+from serving.runtime.batcher import Batcher
+from serving.runtime.requests import datatype, from_v1, from_v2, inputs_metadata, inputs_of, to_v2
 from serving.runtime.scorer import Scorer
 
-ROWS_INLINE = 64
 BINARY_HEADER = "inference-header-content-length"
 
 
 class TabularModel(Model):  # type: ignore[misc]
-    """Answers V1 and V2 requests with a `Scorer`; ready from the start: a scorer that exists is warm."""
+    """Answers V1 and V2 requests with a `Batcher`; ready from the start: a scorer that exists is warm."""
 
-    def __init__(self, name: str, scorer: Scorer, max_rows: int) -> None:
+    def __init__(self, name: str, scorer: Scorer, batcher: Batcher, max_rows: int) -> None:
         super().__init__(name)
         self._scorer = scorer
-        self._columns = scorer.spec.inputs
+        self._batcher = batcher
         self._max_rows = max_rows
         self.ready = True
 
@@ -36,26 +34,19 @@ class TabularModel(Model):  # type: ignore[misc]
 
         Raises:
             RequestError: answered with status 400.
+            Overloaded: answered with status 503.
         """
-        is_v2 = isinstance(payload, InferRequest)
-        if is_v2:
+        packing = self._scorer.packing
+        if isinstance(payload, InferRequest):
             is_binary = BINARY_HEADER in (headers or {})
-            tensors = from_v2(payload, self._columns, self._max_rows, is_binary=is_binary)
-        else:
-            tensors = from_v1(payload, self._columns, self._max_rows)
-        rows = len(next(iter(tensors.values())))
-        # A few rows take less time than the way to a thread; many would keep health checks waiting.
-        if rows <= ROWS_INLINE:
-            answered = self._scorer.score(tensors)
-        else:
-            answered = await asyncio.to_thread(self._scorer.score, tensors)
-        if is_v2:
-            return to_v2(payload, answered)
-        return {"predictions": predictions(answered, self._scorer.spec.classes)}
+            packed = from_v2(list(inputs_of(payload)), packing, self._max_rows, is_binary=is_binary)
+            return to_v2(payload, (await self._batcher.score(packed)).columns())
+        packed = from_v1(payload, packing, self._max_rows)
+        return {"predictions": (await self._batcher.score(packed)).predictions()}
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """V2's model metadata: the input columns."""
-        return inputs_metadata(self._columns)
+        return inputs_metadata(self._scorer.spec.inputs)
 
     def get_output_types(self) -> list[dict[str, Any]]:
         """V2's model metadata: the answers."""

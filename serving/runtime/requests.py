@@ -2,22 +2,17 @@
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from kserve import InferInput, InferOutput, InferRequest, InferResponse
 
 from lockgate.data.columns import Kind
-from lockgate.features.raw import RawColumn
-from lockgate.shipping.decode import (
-    RequestError,
-    Tensor,
-    check_names,
-    decode_column,
-    decode_rows,
-    json_type,
-)
+from lockgate.features.raw import MISSING_DATE, RawColumn
+from lockgate.shipping.decode import RequestError, Tensor, check_names, json_type
+from lockgate.shipping.packing import Packed, Packing
 
+V1_FORM = 'A V1 request is {"instances": [{"column": value, …}, …]}.'
 DATATYPES: Mapping[Kind, tuple[str, ...]] = {
     "number": (
         "FP32",
@@ -37,39 +32,71 @@ DATATYPES: Mapping[Kind, tuple[str, ...]] = {
 }
 
 
-def from_v1(body: object, columns: Sequence[RawColumn], max_rows: int) -> dict[str, Tensor]:
-    """The body of a V1 request, {"instances": [{column: value, …}, …]}, as tensors.
+class Input(NamedTuple):
+    """One input of a V2 request, whichever way it came; `data` is a list, unless the client erred."""
+
+    name: str
+    shape: Sequence[int]
+    datatype: str
+    data: Any
+
+
+def from_v1(body: object, packing: Packing, max_rows: int) -> Packed:
+    """The body of a V1 request, {"instances": [{column: value, …}, …]}, as packed rows.
 
     Raises:
         RequestError: the body has another form, or a value is not allowed.
     """
-    form = 'A V1 request is {"instances": [{"column": value, …}, …]}.'
     if not isinstance(body, dict):
-        raise RequestError(f"The request is {json_type(body)}.", form)
+        raise RequestError(f"The request is {json_type(body)}.", V1_FORM)
     if body.keys() - {"instances", "signature_name"} or "instances" not in body:
         raise RequestError(
-            f"The request has the keys {', '.join(map(repr, list(body)[:5])) or '(none)'}.", form
+            f"The request has the keys {', '.join(map(repr, list(body)[:5])) or '(none)'}.", V1_FORM
         )
     rows = body["instances"]
     if not isinstance(rows, list):
-        raise RequestError(f"'instances' is {json_type(rows)}.", form)
+        raise RequestError(f"'instances' is {json_type(rows)}.", V1_FORM)
     _check_rows(len(rows), max_rows)
-    return decode_rows(rows, columns)
+    return packing.of_rows(rows)
 
 
-def from_v2(
-    request: InferRequest, columns: Sequence[RawColumn], max_rows: int, *, is_binary: bool = False
-) -> dict[str, Tensor]:
-    """The inputs of a V2 request, one per column, each of shape [n] or [n, 1], as tensors.
+def from_v2(inputs: Sequence[Input], packing: Packing, max_rows: int, *, is_binary: bool = False) -> Packed:
+    """The inputs of a V2 request, one per column, each of shape [n] or [n, 1], as packed rows.
+
+    Args:
+        inputs: of the request.
+        packing: of the model's columns.
+        max_rows: that a request may have.
+        is_binary: the values came where there is no null (binary tensors, gRPC): NaN and the smallest
+            int64 say there that a number or a date is missing.
 
     Raises:
         RequestError: an input is unknown, absent, or of a wrong shape or datatype; a value is not allowed.
     """
-    inputs = {given.name: given for given in request.inputs}
-    check_names("The request", [given.name for given in request.inputs], columns)
-    rows = _rows(request.inputs[0])
+    given = {each.name: each for each in inputs}
+    if len(inputs) != len(given) or given.keys() != {column.name for column in packing.columns}:
+        check_names("The request", [each.name for each in inputs], packing.columns)
+    rows = _rows(inputs[0])
     _check_rows(rows, max_rows)
-    return {column.tensor: _column(inputs[column.name], column, rows, is_binary) for column in columns}
+    return packing.of_columns({c.name: _values(given[c.name], c, rows, is_binary) for c in packing.columns})
+
+
+def inputs_of(request: InferRequest, *, is_raw: bool = False) -> Iterable[Input]:
+    """The inputs of a request that KServe has read; raw tensors of gRPC are read here.
+
+    Raises:
+        RequestError: a raw tensor is not what its shape and datatype say.
+    """
+    for each in request.inputs:
+        yield Input(each.name, list(each.shape), each.datatype, _raw(each) if is_raw else each.data)
+
+
+def _raw(given: InferInput) -> list[Any]:
+    try:
+        return given.as_numpy().ravel().tolist()  # type: ignore[no-any-return]
+    except Exception as error:  # whatever reading foreign bytes may raise
+        reason = f"The raw data of column '{given.name}' cannot be read ({type(error).__name__})."
+        raise RequestError(reason, "It must be as long as its shape and datatype say.") from None
 
 
 def _check_rows(rows: int, max_rows: int) -> None:
@@ -77,14 +104,14 @@ def _check_rows(rows: int, max_rows: int) -> None:
         raise RequestError(f"The request has {rows:,} rows.", f"A request has 1 to {max_rows:,} rows.")
 
 
-def _rows(given: InferInput) -> int:
+def _rows(given: Input) -> int:
     shape = list(given.shape)
     if not shape or shape[1:] not in ([], [1]) or shape[0] < 0:
         raise RequestError(f"Column '{given.name}' has shape {shape[:4]}.", "Shape [n] or [n, 1] is allowed.")
     return int(shape[0])
 
 
-def _column(given: InferInput, column: RawColumn, rows: int, is_binary: bool) -> Tensor:
+def _values(given: Input, column: RawColumn, rows: int, is_binary: bool) -> list[Any]:
     if (found := _rows(given)) != rows:
         allowed = "All columns have the same number of rows."
         raise RequestError(f"Column '{given.name}' has {found} rows, the first column has {rows}.", allowed)
@@ -99,10 +126,21 @@ def _column(given: InferInput, column: RawColumn, rows: int, is_binary: bool) ->
     if len(values) != rows:
         allowed = "The data must hold as many values as the shape says."
         raise RequestError(f"Column '{given.name}' has {len(values)} values for {rows} rows.", allowed)
-    if is_binary and given.datatype in ("FP32", "FP64"):
-        # Only JSON knows null; in a binary tensor NaN is the one way to say that a number is missing.
-        values = [None if value is None or math.isnan(value) else value for value in values]
-    return decode_column(column, values)
+    return _said(values, given, column) if is_binary else values
+
+
+def _said(values: list[Any], given: Input, column: RawColumn) -> list[Any]:
+    """Values that came without JSON as JSON would say them: null where missing, text for bytes."""
+    if given.datatype in ("FP32", "FP64"):
+        return [None if value is None or math.isnan(value) else value for value in values]
+    if given.datatype == "INT64" and column.kind == "date":
+        return [None if value == MISSING_DATE else value for value in values]
+    if given.datatype == "BYTES":
+        try:
+            return [value.decode() if isinstance(value, bytes) else value for value in values]
+        except UnicodeDecodeError:
+            raise RequestError(f"Column '{given.name}' holds bytes that are no UTF-8 text.") from None
+    return values
 
 
 def inputs_metadata(columns: Sequence[RawColumn]) -> list[dict[str, Any]]:

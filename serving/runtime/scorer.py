@@ -1,6 +1,7 @@
-"""The exported model, loaded: raw tensors in, answers out. Knows TensorFlow, knows no HTTP."""
+"""The exported model, loaded: packed rows in, answers out. Knows TensorFlow, knows no HTTP."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,67 +9,107 @@ import numpy as np
 import tensorflow as tf
 
 from lockgate.errors import ServingError
-from lockgate.shipping.answer import answers
-from lockgate.shipping.decode import Tensor, decode_rows
+from lockgate.shipping.answer import answers, predictions
+from lockgate.shipping.decode import Tensor
 from lockgate.shipping.folder import EXAMPLE, Example, ServingSpec
+from lockgate.shipping.packing import Packed, Packing, joined
 from lockgate.training.spec import ModelSpec
+
+TYPES = {"number": tf.float32, "category": tf.string, "date": tf.int64}
+
+
+class Answered:
+    """The answers for the rows of one call, as both protocols need them."""
+
+    def __init__(self, columns: dict[str, Any], classes: tuple[str, ...]) -> None:
+        self.columns = columns
+        self._classes = classes
+
+    @cached_property
+    def predictions(self) -> list[dict[str, Any]]:
+        """One object per row, as V1 answers."""
+        return predictions(self.columns, self._classes)
 
 
 class Scorer:
-    """Runs the `serving_default` signature of a model folder.
+    """Runs the `serving_default` signature of a model folder on packed rows.
 
     Args:
-        folder: a model folder that was checked (`lockgate.shipping.folder.check_digest`).
+        folder: a model folder that was checked (`serving.runtime.identity`).
+        threads: of TensorFlow inside one operation. One is best for few rows: handing parts of a small
+            matrix to other threads takes longer than computing it.
 
     Raises:
         ServingError: the model cannot answer.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        self.folder = folder
         self.spec = ModelSpec.load(folder / "model.json")
         self.threshold = ServingSpec.of(folder).threshold
+        self.packing = Packing(self.spec.inputs)
         # The loaded object is kept: a signature alone does not keep its variables alive.
-        self._loaded = tf.saved_model.load(str(folder / "saved_model"))
-        self._signature = self._loaded.signatures["serving_default"]
-        self._warm_up(folder)
+        self.loaded = tf.saved_model.load(str(folder / "saved_model"))
+        try:
+            self._call = self._packed_signature()
+            self.example = self._example()
+            self.answer(self.scores(self.example))
+        except (tf.errors.OpError, TypeError, ValueError, KeyError, ArithmeticError) as error:
+            raise self._mute(error) from error
 
-    def score(self, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The answers for n rows, by name (see `lockgate.shipping.answer.answers`).
+    def scores(self, packed: Packed) -> Tensor:
+        """The signature's output for n rows: float32 [n] or, with several classes, [n, classes]."""
+        return self._call(*map(tf.constant, packed.arrays)).numpy()
+
+    def answer(self, scores: Tensor) -> Answered:
+        """The answers for scores (see `lockgate.shipping.answer.answers`).
 
         Raises:
-            ArithmeticError: the model gave NaN or infinity.
+            ArithmeticError: a score is NaN or infinite.
         """
-        outputs = {
-            name: value.numpy()
-            for name, value in self._signature(
-                **{name: tf.constant(values) for name, values in tensors.items()}
-            ).items()
-        }
-        scores = outputs[self.spec.output]
-        if bad := np.count_nonzero(~np.isfinite(scores)):
+        if bad := scores.size - np.count_nonzero(np.isfinite(scores)):
             raise ArithmeticError(f"The model gave {bad} scores that are not finite.")
-        return answers(self.spec.task, self.spec.classes, self.threshold, outputs)
+        spec = self.spec
+        return Answered(answers(spec.task, spec.classes, self.threshold, {spec.output: scores}), spec.classes)
+
+    def warm_up(self, sizes: Iterable[int]) -> None:
+        """Scores batches of these sizes: what TensorFlow does on the first call of a size is then done."""
+        for rows in sizes:
+            self.scores(joined([self.example] * rows))
 
     def outputs_metadata(self, datatype: Callable[[Tensor], str]) -> list[dict[str, Any]]:
         """The answers as V2's model metadata lists them."""
-        empty = {column.name: None for column in self.spec.inputs}
-        answered = self.score(decode_rows([empty], self.spec.inputs))
         return [
             {"name": name, "datatype": datatype(values), "shape": [-1, *values.shape[1:]]}
-            for name, values in answered.items()
+            for name, values in self.answer(self.scores(self.example)).columns.items()
         ]
 
-    def _warm_up(self, folder: Path) -> None:
-        """One row and two rows: what TensorFlow does on first use is done before the first request."""
-        path = folder / EXAMPLE
+    def _packed_signature(self) -> Callable[..., Any]:
+        """The signature behind a function of few tensors, traced once for any number of rows."""
+        signature = self.loaded.signatures["serving_default"]
+        groups, output = self.packing.groups, self.spec.output
+
+        def packed(*arrays: Any) -> Any:
+            tensors = {}
+            for group, array in zip(groups.values(), arrays, strict=True):
+                columns = tf.unstack(array, num=len(group), axis=1)
+                tensors.update({c.tensor: column for c, column in zip(group, columns, strict=True)})
+            return signature(**tensors)[output]
+
+        specs = [tf.TensorSpec([None, len(group)], TYPES[kind]) for kind, group in groups.items()]
+        return tf.function(packed, input_signature=specs, autograph=False).get_concrete_function()
+
+    def _example(self) -> Packed:
+        path = self.folder / EXAMPLE
         empty = {column.name: None for column in self.spec.inputs}
-        row = dict(Example.load(path).row) if path.exists() else empty
-        try:
-            for rows in ([row], [row, empty]):
-                self.score(decode_rows(rows, self.spec.inputs))
-        except (tf.errors.OpError, TypeError, ValueError, ArithmeticError) as error:
-            raise ServingError(
-                f"The model in {folder} does not answer: {str(error).splitlines()[0]}",
-                "Its signature must take the columns that model.json names, and give a finite score.",
-                "Export the model again with `lockgate run --from train`.",
-            ) from error
+        row = dict(Example.load(path).row) if path.exists() else {}
+        return self.packing.of_rows([row or empty])
+
+    def _mute(self, error: Exception) -> ServingError:
+        return ServingError(
+            f"The model in {self.folder} does not answer: {(str(error) or repr(error)).splitlines()[0]}",
+            "Its signature must take the columns that model.json names, and give a finite score.",
+            "Export the model again with `lockgate run --from train`.",
+        )

@@ -1,13 +1,17 @@
-"""KServe's own model server, on one address, with our limits and without a log line per request."""
+"""KServe's own model server, on one address, behind our front, without a log line per request."""
 
-import json
+import asyncio
+import logging
+import secrets
 import socket
 import struct
 import sys
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import uvloop
 
 # KServe's own endpoints answer by a class that FastAPI deprecates; nobody who reads the log can mend it.
 warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
@@ -19,11 +23,25 @@ import kserve.logging  # noqa: E402
 from kserve.errors import InferenceError, InvalidInput  # noqa: E402
 from kserve.model_server import app  # noqa: E402
 from kserve.protocol.dataplane import DataPlane  # noqa: E402
+from kserve.protocol.rest.server import RESTServer  # noqa: E402
 
 sys.argv = _arguments
 
+from prometheus_client import REGISTRY  # noqa: E402
+
 from lockgate.shipping.decode import RequestError  # noqa: E402
+from serving.runtime import rpc  # noqa: E402
+from serving.runtime.batcher import Batcher, sizes  # noqa: E402
+from serving.runtime.draining import DrainingServer  # noqa: E402
+from serving.runtime.front import Front  # noqa: E402
 from serving.runtime.guard import protect  # noqa: E402
+from serving.runtime.health import Health  # noqa: E402
+from serving.runtime.metrics import Metrics, score_bounds  # noqa: E402
+from serving.runtime.model import TabularModel  # noqa: E402
+from serving.runtime.protocols import lenient  # noqa: E402
+from serving.runtime.scorer import Scorer  # noqa: E402
+
+log = logging.getLogger("lockgate.serving")
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -34,16 +52,26 @@ LOGGING: dict[str, Any] = {
     },
     "loggers": {
         "lockgate": {"handlers": ["err"], "level": "INFO", "propagate": False},
-        # KServe writes up to four lines per request at INFO; that costs a third of the throughput.
-        "kserve": {"handlers": ["err"], "level": "WARNING", "propagate": False},
-        "kserve.trace": {"handlers": ["err"], "level": "WARNING", "propagate": False},
+        # KServe writes up to four lines per request at INFO; that costs a third of the throughput. Its lines
+        # on errors hold the errors' words, which may quote a request; ours (`front.refusal`) do not.
+        "kserve": {"handlers": ["err"], "level": "CRITICAL", "propagate": False},
+        "kserve.trace": {"handlers": ["err"], "level": "CRITICAL", "propagate": False},
         "uvicorn": {"handlers": ["err"], "level": "WARNING", "propagate": False},
     },
 }
 
 
+def configure_logging() -> None:
+    """Sends warnings, and our own lines, to standard error."""
+    kserve.logging.configure_logging(LOGGING)
+
+
 class StrictDataPlane(DataPlane):  # type: ignore[misc]
-    """Reads requests like KServe's, but answers every unreadable one with status 400."""
+    """Like KServe's, but answers every unreadable request with status 400, and is ready only when we are."""
+
+    def __init__(self, model_registry: Any, health: Health) -> None:
+        super().__init__(model_registry)
+        self._health = health
 
     def decode(self, body: Any, headers: Any, *args: Any, **more: Any) -> Any:
         """The request, and what is needed to answer it in kind.
@@ -56,66 +84,106 @@ class StrictDataPlane(DataPlane):  # type: ignore[misc]
             # Without a content type (curl's default is a form's) KServe hands the bytes through.
             return (orjson.loads(decoded) if isinstance(decoded, bytes) else decoded), attributes
         except (InvalidInput, orjson.JSONDecodeError) as error:
-            return _lenient(body, str(error)), {}
+            return lenient(body, str(error)), {}
         except (KeyError, TypeError, ValueError, AttributeError, struct.error, InferenceError) as error:
             raise RequestError("The request cannot be read:", f"{type(error).__name__}: {error}") from None
 
+    async def ready(self) -> bool:
+        """Whether a prediction works, and the server was not told to stop."""
+        return not self._health.why_not()
 
-def _lenient(body: Any, reason: str) -> Any:
-    """What Python's own reader makes of the body: it takes NaN and Infinity, whose column is named later.
 
-    Raises:
-        RequestError: it cannot read the body either.
+@dataclass(frozen=True)
+class Limits:
+    """What one server takes: rows and bytes of a request, requests that wait; seconds of its end.
+
+    `drain` seconds it answers on after SIGTERM, `grace` seconds it then has to finish what it has begun.
     """
-    try:
-        return json.loads(body)
-    except (TypeError, ValueError):
-        raise RequestError("The request cannot be read:", reason) from None
+
+    rows: int
+    bytes: int
+    waiting: int
+    drain: float
+    grace: int
 
 
 class Server(kserve.ModelServer):  # type: ignore[misc]
-    """Serves on a socket that is bound already; drains on SIGTERM.
+    """Serves one model on a socket that is bound already; drains on SIGTERM.
 
     Args:
-        bound: a bound TCP socket; the server listens on it once a model is ready.
-        max_bytes: of the body of a request.
-        grace_period: seconds that requests in flight have to finish after SIGTERM.
+        name: the model's name in the URL.
+        digest: of the model folder's content.
+        scorer: the model.
+        bound: a bound TCP socket; the server listens on it once it runs.
+        grpc: host and port of V2 over gRPC; None: off.
+        limits: of requests, and of the server's end.
     """
 
-    def __init__(self, bound: socket.socket, max_bytes: int, grace_period: int) -> None:
-        kserve.logging.configure_logging(LOGGING)
+    def __init__(
+        self,
+        name: str,
+        digest: str,
+        scorer: Scorer,
+        bound: socket.socket,
+        grpc: tuple[str, int] | None,
+        limits: Limits,
+    ) -> None:
         super().__init__(
             http_port=bound.getsockname()[1],
             enable_grpc=False,
             enable_docs_url=False,
             enable_latency_logging=False,
-            grace_period=grace_period,
+            grace_period=limits.grace,
         )
-        self.dataplane = StrictDataPlane(model_registry=self.registered_models)
         self._bound = bound
-        protect(app, max_bytes)
+        self._grpc = grpc
+        self._limits = limits
+        self._health = Health(scorer)
+        self.dataplane = StrictDataPlane(self.registered_models, self._health)
+        metrics = Metrics(scorer.spec, name, digest, score_bounds(scorer.spec, scorer.folder))
+        metrics.ready = lambda: not self._health.why_not()
+        REGISTRY.register(metrics)
+        batcher = Batcher(scorer, metrics, limits.waiting)
+        scorer.warm_up(sizes())
+        self.register_model(TabularModel(name, scorer, batcher, limits.rows))
+        self._front = Front(app, name, scorer, batcher, metrics, self._health, limits.rows, limits.bytes)
+        self._servicer = rpc.Servicer(
+            self.dataplane,
+            self.model_repository_extension,
+            name,
+            scorer,
+            batcher,
+            metrics,
+            limits.rows,
+            lambda: secrets.token_hex(8),
+        )
+
+    def run(self) -> None:
+        """Serves until SIGTERM or SIGINT, on uvloop: KServe's own start would take asyncio's slower loop."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
-        # KServe would listen on every address of the machine. Not by uvicorn's `fd`: it takes the socket
-        # for a Unix one and leaves Nagle's algorithm on, which adds 40 ms to every answer.
-        for unused in self.servers:
-            unused.close()
-        self._rest_server.create_application()
-        await self._rest_server._server.serve(sockets=[self._bound])
+        rest = RESTServer(
+            self._front,
+            self.dataplane,
+            self.model_repository_extension,
+            self.http_port,
+            grace_period=self._limits.grace,
+        )
+        rest.config.server_header = False
+        rest.create_application()
+        protect(app, self._limits.bytes)
+        rpcs = None
+        if self._grpc is not None:
+            rpcs, port = await rpc.listen(self._servicer, *self._grpc, self._limits.bytes)
+            log.info("gRPC listens on %s:%d", self._grpc[0], port)
 
+        async def finish() -> None:
+            if rpcs is not None:
+                await rpcs.stop(self._limits.grace)
 
-def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to the address; port 0 takes any free one.
-
-    Raises:
-        OSError: the port is taken, or the address is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound
+        # Not by uvicorn's `fd`: it takes the socket for a Unix one and leaves Nagle's algorithm on, which
+        # adds 40 ms to every answer.
+        server = DrainingServer(rest.config, self._health, self._limits.drain, finish)
+        await server.serve(sockets=[self._bound])

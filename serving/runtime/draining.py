@@ -1,0 +1,102 @@
+"""Stopping without losing a request.
+
+When Kubernetes ends a pod, gateways hear of it some seconds late. So the server that is told to stop says
+at once that it is not ready, but answers on for a while, and ends each connection with its next answer
+(`Connection: close`): clients open their next one elsewhere. Then it takes no new connection, finishes what
+it has begun, and exits.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import signal
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+
+from serving.runtime.health import Health
+
+log = logging.getLogger("lockgate.serving")
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Connections that were accepted, but whose request is still on its way.
+LINGER_SECONDS = 0.3
+SO_ATTACH_FILTER = 26
+# Classic BPF over a TCP segment: load its flags (byte 13); is SYN (2) set? drop it : take it.
+REFUSE_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 2), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+
+
+class DrainingServer(uvicorn.Server):
+    """Uvicorn's server with an end in three parts: answer on, take nothing new, finish.
+
+    Args:
+        config: uvicorn's.
+        health: is told at once.
+        seconds: to answer on after SIGTERM. SIGINT (Ctrl-C), or a second signal, cuts this short.
+        finish: is awaited when nothing new is taken any more (ends gRPC).
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, health: Health, seconds: float, finish: Callable[[], Awaitable[None]]
+    ) -> None:
+        super().__init__(config)
+        self._health = health
+        self._seconds = seconds
+        self._finish = finish
+        self._listening: list[socket.socket] = []
+        self._ending: asyncio.Task[None] | None = None
+        self._now = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes the signals for the time that the server runs, in place of uvicorn, which stops at once."""
+        loop = asyncio.get_running_loop()
+        for each in SIGNALS:
+            loop.add_signal_handler(each, self.stop, each)
+        try:
+            yield
+        finally:
+            for each in SIGNALS:
+                loop.remove_signal_handler(each)
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves on bound sockets until the end of the drain."""
+        self._listening = sockets or []
+        await super().serve(sockets)
+
+    def stop(self, given: signal.Signals) -> None:
+        """Begins the end; called again, hurries it."""
+        self._health.draining = True
+        if given == signal.SIGINT or self._ending is not None:
+            self._now.set()
+        if self._ending is None:
+            log.info("told to stop; answering on for %g s", 0 if self._now.is_set() else self._seconds)
+            self._ending = asyncio.get_running_loop().create_task(self._end())
+
+    async def _end(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._now.wait(), self._seconds)
+        for listening in self._listening:
+            refuse_new(listening)
+        # The connections that the kernel has accepted for us are still taken and answered.
+        await asyncio.sleep(LINGER_SECONDS)
+        await self._finish()
+        self.should_exit = True
+
+
+def refuse_new(listening: socket.socket) -> None:
+    """Lets the kernel drop requests for new connections, while those that wait are still accepted.
+
+    Closing a listening socket resets the connections in its queue, on which clients may have sent requests
+    already. A dropped SYN is sent again by the client, and then finds the port closed: nothing is lost.
+    """
+    program = b"".join(struct.pack("HBBI", *line) for line in REFUSE_SYN)
+    buffer = ctypes.create_string_buffer(program, len(program))
+    try:
+        option = struct.pack("HL", len(REFUSE_SYN), ctypes.addressof(buffer))
+        listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
+    except OSError as error:  # no Linux, or one that forbids it: then connections may be reset at the end
+        log.info("new connections cannot be refused before the end: %s", error.strerror)

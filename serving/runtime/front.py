@@ -1,0 +1,245 @@
+"""What stands before KServe's application: the short way for predictions, readiness, request ids, counts.
+
+KServe's way from a request to the model costs more than the model. So the two prediction paths are answered
+here; whatever needs more (binary tensors, cloud events, metadata, metrics) goes on to KServe's application.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import orjson
+
+from lockgate.shipping.decode import RequestError
+from serving.runtime.batcher import Batcher, Overloaded, Slice
+from serving.runtime.guard import Application, Message, Receive, Send, TooLargeError, too_large
+from serving.runtime.health import Health
+from serving.runtime.metrics import Metrics
+from serving.runtime.protocols import V1, V2, NotPlain
+from serving.runtime.scorer import Scorer
+
+log = logging.getLogger("lockgate.serving")
+
+# Reading a body of some hundred rows takes as long as a call of the model: longer ones are read in a thread.
+LARGE_BYTES = 1 << 16
+# Bodies that may be on their way at once, in multiples of the largest allowed one.
+BODIES = 4
+ID = re.compile(rb"[\x21-\x7e]{1,128}")
+LONG_WAY = frozenset({b"inference-header-content-length", b"ce-specversion"})
+JSON = (b"content-type", b"application/json")
+CLOSE = (b"connection", b"close")
+RETRY = (b"retry-after", b"1")
+GONE = 499  # nginx' code for a client that left before its answer
+
+
+class Gone(Exception):
+    """The client left before its request was whole."""
+
+
+class Front:
+    """The first application: answers predictions and readiness, hands on everything else.
+
+    Args:
+        app: KServe's application.
+        name: the model's name in the URL.
+        scorer: the model.
+        batcher: on it.
+        metrics: is told of every prediction request.
+        health: says whether the server is ready, and whether it is about to stop.
+        max_rows: of a request.
+        max_bytes: of a request's body.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        name: str,
+        scorer: Scorer,
+        batcher: Batcher,
+        metrics: Metrics,
+        health: Health,
+        max_rows: int,
+        max_bytes: int,
+    ) -> None:
+        self._app = app
+        self._scorer = scorer
+        self._batcher = batcher
+        self._metrics = metrics
+        self._health = health
+        self._max_bytes = max_bytes
+        self._predict: Mapping[str, V1 | V2] = {
+            f"/v1/models/{name}:predict": V1(scorer.packing, max_rows),
+            f"/v2/models/{name}/infer": V2(scorer.packing, max_rows, name),
+        }
+        self._ready = frozenset({"/v2/health/ready", f"/v2/models/{name}/ready", f"/v1/models/{name}"})
+        self._bytes = 0
+        self._ids = map(f"{secrets.token_hex(6)}-{{:x}}".format, count(1))
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Handles one connection's event, as ASGI says."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif (protocol := self._predict.get(scope["path"])) is not None and scope["method"] == "POST":
+            await self._prediction(protocol, scope, receive, send)
+        elif scope["path"] in self._ready and (reason := self._health.why_not()):
+            await respond(send, 503, orjson.dumps({"ready": False, "error": reason}), (CLOSE,))
+        else:
+            await self._app(scope, receive, self._closing(send))
+
+    async def _prediction(self, protocol: V1 | V2, scope: Message, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        given, expected, is_long = _read(scope["headers"])
+        named = given if ID.fullmatch(given) else next(self._ids).encode()
+        headers: list[tuple[bytes, bytes]] = [(b"x-request-id", named)]
+        self._bytes += expected
+        try:
+            if self._bytes > BODIES * self._max_bytes and expected > LARGE_BYTES:
+                self._metrics.refused["overloaded"] += 1
+                raise Overloaded
+            if expected > self._max_bytes:
+                raise too_large(self._max_bytes)
+            self._batcher.admit()
+            body = await self._body(receive)
+            try:
+                if is_long:
+                    raise NotPlain
+                answer = await self._answer(protocol, body, named)
+            except NotPlain:
+                status = await self._long_way(scope, body, send, headers)
+            else:
+                status = 200
+                await respond(send, status, answer, self._closed(headers))
+        except Gone:
+            status = GONE
+        except Exception as error:
+            status, sentence, more = refusal(error, named.decode())
+            if isinstance(error, TooLargeError):
+                self._metrics.refused["too_large"] += 1
+            await respond(send, status, orjson.dumps({"error": sentence}), (*self._closed(headers), *more))
+        finally:
+            self._bytes -= expected
+        self._metrics.answered(protocol.name, str(status), time.perf_counter() - started)
+
+    async def _body(self, receive: Receive) -> bytes:
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if message["type"] == "http.request" and not message.get("more_body"):
+            if len(body) > self._max_bytes:
+                raise too_large(self._max_bytes)
+            return body
+        parts = [body]
+        size = len(body)
+        while message["type"] == "http.request" and message.get("more_body"):
+            message = await receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_bytes:
+                raise too_large(self._max_bytes)
+        if message["type"] != "http.request":
+            raise Gone
+        return b"".join(parts)
+
+    async def _answer(self, protocol: V1 | V2, body: bytes, request_id: bytes) -> bytes:
+        if len(body) <= LARGE_BYTES:
+            packed, named = protocol.read(body)
+            return protocol.write(await self._batcher.score(packed), named or request_id.decode())
+        read: list[str] = []
+
+        def score() -> Slice:
+            packed, named = protocol.read(body)
+            read.append(named)
+            return Slice(self._scorer.answer(self._scorer.scores(packed)), 0, packed.rows)
+
+        answer = await self._batcher.aside(score)
+        named = read[0] or request_id.decode()
+        return await asyncio.to_thread(protocol.write, answer, named)
+
+    async def _long_way(
+        self, scope: Message, body: bytes, send: Send, headers: list[tuple[bytes, bytes]]
+    ) -> int:
+        """Through KServe's application, which has the body to read once more; returns the status."""
+        status = 0
+        gone = asyncio.get_running_loop().create_future()
+        unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def again() -> Message:
+            return unread.pop() if unread else await gone
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), *self._closed(headers)]}
+            await send(message)
+
+        try:
+            await self._app(scope, again, noted)
+        except Exception:
+            if not status:
+                raise
+            # Starlette answers with 500, and then raises for the server's log, which must hold no payload.
+            status, *_ = refusal(Failed(), headers[0][1].decode())
+        return status
+
+    def _closed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        return [*headers, CLOSE] if self._health.draining else headers
+
+    def _closing(self, send: Send) -> Send:
+        if not self._health.draining:
+            return send
+
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), CLOSE]}
+            await send(message)
+
+        return closing
+
+
+def _read(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, int, bool]:
+    """The request's id, the length of its body (0: not said), and whether it must take the long way."""
+    given, length, is_long = b"", b"", False
+    for key, value in headers:
+        if key == b"content-length":
+            length = value
+        elif key == b"x-request-id":
+            given = value
+        elif key in LONG_WAY:
+            is_long = True
+    return given, int(length) if length.isdigit() else 0, is_long
+
+
+class Failed(Exception):
+    """KServe's application failed after it had answered."""
+
+
+def refusal(error: Exception, request_id: str) -> tuple[int, str, tuple[tuple[bytes, bytes], ...]]:
+    """The status, the sentence and more headers for a request that is not answered.
+
+    What is the server's fault is logged with the request's id and the lines of code, without the error's own
+    words: TensorFlow's may quote values of the request.
+    """
+    if isinstance(error, TooLargeError):
+        return 413, str(error), (CLOSE,)
+    if isinstance(error, RequestError):
+        return 400, str(error), ()
+    if isinstance(error, Overloaded):
+        return 503, "Too many requests wait already: this one was not read. Try again in a second.", (RETRY,)
+    places = [f"{place.filename}:{place.lineno}" for place in traceback.extract_tb(error.__traceback__)[-4:]]
+    log.error("request %s failed: %s at %s", request_id, type(error).__name__, " < ".join(reversed(places)))
+    if isinstance(error, ArithmeticError):
+        return 500, str(error), ()
+    return 500, f"The server failed; its log names the request {request_id}.", ()
+
+
+async def respond(send: Send, status: int, body: bytes, headers: Any) -> None:
+    """Sends a whole answer in JSON."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [JSON, length, *headers]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,142 @@
+"""V2 over gRPC: KServe's own service, on an address of our choice, with the refusals of HTTP."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from grpc import StatusCode, aio
+from kserve import InferRequest
+from kserve.errors import InferenceError, InvalidInput, ModelNotFound
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from kserve.protocol.grpc.servicer import InferenceServicer
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+from lockgate.errors import ServingError
+from lockgate.shipping.decode import RequestError
+from serving.runtime.batcher import Batcher
+from serving.runtime.front import ID, refusal
+from serving.runtime.metrics import Metrics
+from serving.runtime.requests import from_v2, inputs_of, to_v2
+from serving.runtime.scorer import Scorer
+
+CODES = {400: StatusCode.INVALID_ARGUMENT, 404: StatusCode.NOT_FOUND, 503: StatusCode.UNAVAILABLE}
+REPOSITORY = "The model repository is closed: a server serves the one model that it was started with."
+
+
+class Servicer(InferenceServicer):  # type: ignore[misc]
+    """KServe's service with our model, our refusals and no way to unload the model.
+
+    Args:
+        dataplane: KServe's, which knows whether the server is ready.
+        repository: KServe's.
+        name: the model's.
+        scorer: the model.
+        batcher: on it.
+        metrics: is told of every prediction request.
+        max_rows: of a request.
+        new_id: makes an id for a request that brings none.
+    """
+
+    def __init__(
+        self,
+        dataplane: DataPlane,
+        repository: ModelRepositoryExtension,
+        name: str,
+        scorer: Scorer,
+        batcher: Batcher,
+        metrics: Metrics,
+        max_rows: int,
+        new_id: Callable[[], str],
+    ) -> None:
+        super().__init__(dataplane, repository)
+        self._name = name
+        self._scorer = scorer
+        self._batcher = batcher
+        self._metrics = metrics
+        self._max_rows = max_rows
+        self._new_id = new_id
+
+    async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's name for it
+        """Predicts; a request that is not allowed ends with INVALID_ARGUMENT and the column's name."""
+        started = time.perf_counter()
+        given = dict(context.invocation_metadata() or ()).get("x-request-id", "")
+        named = given if isinstance(given, str) and ID.fullmatch(given.encode()) else self._new_id()
+        context.set_trailing_metadata((("x-request-id", named),))
+        answer, status, sentence = None, StatusCode.OK, ""
+        try:
+            answer = await self._answer(request, named)
+        except Exception as error:
+            status, sentence = self._refused(error, named)
+        self._metrics.answered("grpc", status.name, time.perf_counter() - started)
+        if answer is None:
+            await context.abort(status, sentence)
+        return answer
+
+    async def _answer(self, request: Any, named: str) -> Any:
+        if request.model_name != self._name:
+            raise ModelNotFound(request.model_name)
+        self._batcher.admit()
+        self.validate_grpc_request(request)
+        read = InferRequest.from_grpc(request)
+        read.id = read.id or named
+        given = list(inputs_of(read, is_raw=len(request.raw_input_contents) > 0))
+        if not given:
+            raise RequestError("The request has no inputs.", "There is one for each column of the model.")
+        packed = from_v2(given, self._scorer.packing, self._max_rows, is_binary=True)
+        return to_v2(read, (await self._batcher.score(packed)).columns()).to_grpc()
+
+    def _refused(self, error: Exception, named: str) -> tuple[StatusCode, str]:
+        if isinstance(error, ModelNotFound):
+            return (
+                StatusCode.NOT_FOUND,
+                f"There is no such model here; the one that is served is {self._name}.",
+            )
+        if isinstance(error, (InvalidInput, InferenceError)):  # KServe's own, before our decoding
+            return StatusCode.INVALID_ARGUMENT, error.reason
+        code, sentence, _ = refusal(error, named)
+        return CODES.get(code, StatusCode.INTERNAL), sentence
+
+    async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """The model's columns and answers."""
+        if request.name != self._name:
+            await context.abort(StatusCode.NOT_FOUND, f"The one model that is served is {self._name}.")
+        return await super().ModelMetadata(request, context)
+
+    async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        """Whether a prediction works, and the server was not told to stop."""
+        ready = request.name == self._name and await self._data_plane.ready()
+        return pb.ModelReadyResponse(ready=ready)
+
+    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        """Refused."""
+        await context.abort(StatusCode.PERMISSION_DENIED, REPOSITORY)
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        """Refused."""
+        await context.abort(StatusCode.PERMISSION_DENIED, REPOSITORY)
+
+
+async def listen(servicer: Servicer, host: str, port: int, max_bytes: int) -> tuple[aio.Server, int]:
+    """Starts the service; returns it and the port, which is any free one for port 0.
+
+    Raises:
+        ServingError: nothing can listen there.
+    """
+    limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", max_bytes)]
+    server = aio.server(options=[*limits, ("grpc.so_reuseport", 0)])
+    add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        bound = server.add_insecure_port(address)
+    except RuntimeError:
+        bound = 0
+    if not bound:
+        raise ServingError(
+            f"gRPC cannot listen on {address}.",
+            "A free port and an address of this machine are needed.",
+            "Choose another port with --grpc-port; 0 takes any free one.",
+        )
+    await server.start()
+    return server, bound
