@@ -10,6 +10,7 @@ import contextlib
 import functools
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,7 @@ DEADLINE_SECONDS = 120.0
 WRITER = "lockgate-writer"
 PARALLEL = 8
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+BUCKET_NAME = re.compile(r"[a-z0-9][-_.a-z0-9]+[a-z0-9]")
 NEW = 0
 T = TypeVar("T")
 R = TypeVar("R")
@@ -102,8 +104,12 @@ def split(url: str) -> tuple[str, str]:
         StorageError: that is no such address.
     """
     bucket, _, path = url.removeprefix("gs://").partition("/")
-    if not url.startswith("gs://") or not bucket:
-        raise StorageError(f"{url} is no address in a bucket.", "An address is gs://bucket/path.", "Mend it.")
+    if not url.startswith("gs://") or not BUCKET_NAME.fullmatch(bucket):
+        raise StorageError(
+            f"{url} is no address in a bucket.",
+            "An address is gs://bucket/path; a bucket's name has 3 or more of a-z, 0-9, '-', '_' and '.'.",
+            "Check the address.",
+        )
     return bucket, path
 
 
@@ -309,7 +315,7 @@ def _explained(url: str, permission: str) -> Iterator[None]:
             "A bucket is made before it is used.",
             f"Make it with `gcloud storage buckets create gs://{bucket}`, or check the address {url}.",
         ) from None
-    except (Forbidden, Unauthorized):
+    except Forbidden:
         role = (
             "roles/storage.objectViewer"
             if permission.endswith(("get", "list"))
@@ -326,7 +332,7 @@ def _explained(url: str, permission: str) -> Iterator[None]:
             "What arrives has to be what was sent.",
             "Run the step again.",
         ) from None
-    except GoogleAuthError as error:
+    except (GoogleAuthError, Unauthorized) as error:
         raise StorageError(
             f"{url} cannot be reached: {error}.",
             "Google Cloud Storage needs credentials.",

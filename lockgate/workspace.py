@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lockgate.errors import Busy, StorageError
-from lockgate.storage import BUCKET_SCHEME, explained, store_at, write_atomically
+from lockgate.storage import BUCKET_SCHEME, Conflict, explained, store_at, write_atomically
 
 CHAMPION = "champion.json"
 
@@ -80,10 +80,18 @@ class Workspace:
             return
         files = [p for n in names for p in _files(self.root / n)]
         wanted = [p.relative_to(self.root).as_posix() for p in files]
-        there = {
-            n for folder in {w.rpartition("/")[0] for w in wanted} for n in self.store.names(f"{folder}/")
-        }
-        self.store.send_all(self.root, [w for w in wanted if w not in there], is_new=True)
+        folders = {w[: w.rfind("/") + 1] for w in wanted}
+        for attempt in range(3):
+            there = {n for folder in folders for n in self.store.names(folder)}
+            try:
+                self.store.send_all(self.root, [w for w in wanted if w not in there], is_new=True)
+            except (
+                Conflict
+            ):  # another run has sent one of them since, written by another version of a library
+                if attempt == 2:
+                    raise
+            else:
+                return
 
     @property
     def data(self) -> Path:

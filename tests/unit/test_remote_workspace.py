@@ -92,6 +92,29 @@ def test_a_partition_that_was_lost_on_its_way_is_sent_again(bucket: str, tmp_pat
     assert first.partitions[0].path in Workspace(bucket).store.names()
 
 
+def test_a_partition_that_another_run_sends_first_in_other_bytes_is_left_to_it(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name stands for its rows; other versions of a library write the same rows in other bytes."""
+    names = ["data/1", "data/2", "data/3"]
+    with emulator.network() as (url, network):
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        workspace = Workspace(bucket)
+        (workspace.root / "data").mkdir(parents=True)
+        for name in names:
+            (workspace.root / name).write_text("ours")
+
+        def meanwhile(method: str, _: str) -> None:
+            if method == "POST":
+                network.faults = lambda method, path: None
+                for name in names:
+                    workspace.store.write(name, b"theirs", is_new=True)
+
+        network.faults = meanwhile
+        workspace.publish("data")
+        assert [workspace.store.read(name) for name in names] == [b"theirs"] * 3
+
+
 def test_only_the_partitions_of_the_split_that_is_read_are_fetched(
     machine: Callable[[str], None], bucket: str, tmp_path: Path
 ) -> None:

@@ -146,9 +146,10 @@ def test_artifacts_have_an_address_outside_of_their_pod(tmp_path: Path) -> None:
     assert "pipeline root" in error.value.next_step
 
 
-def test_an_address_without_a_bucket_is_refused() -> None:
-    with pytest.raises(StorageError, match="gs:// is no address in a bucket"):
-        store_at("gs://")
+@pytest.mark.parametrize("address", ["gs://", "gs:///path", "gs://Bucket/x", "gs://-b-/x", "gs://a b/c"])
+def test_an_address_without_a_bucket_is_refused(address: str) -> None:
+    with pytest.raises(StorageError, match=f"{address} is no address in a bucket"):
+        store_at(address)
 
 
 def test_without_credentials_the_error_says_how_to_get_some(monkeypatch: pytest.MonkeyPatch) -> None:
