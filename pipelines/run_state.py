@@ -12,7 +12,7 @@ SKIPPED = "SKIPPED"
 EXECUTOR = "executor"
 DRIVER = "-driver"
 
-Verdict = Literal["going on", "pushed", "rejected", "failed", "terminated"]
+Verdict = Literal["going on", "pushed", "rejected", "succeeded", "failed", "terminated"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class RunState:
     def verdict(self, groups: Sequence[str]) -> Verdict:
         """How the run ended; `groups` are the tasks under a condition, which a rejected model skips.
 
-        A run that was terminated ends as FAILED, too, but has been CANCELING before.
+        A run that was terminated ends as FAILED, too, but has been CANCELING before. Of a run that succeeded
+        the API may tell too little of its steps to say more.
         """
         if not self.is_over:
             return "going on"
@@ -66,9 +67,11 @@ class RunState:
             return "terminated"
         if self.state != "SUCCEEDED":
             return "failed"
-        skipped = any(task.name in groups and task.state == SKIPPED for task in self.tasks)
+        gates = {task.state for task in self.tasks if task.name in (*groups, "push")}
         push = self.task("push")
-        return "rejected" if skipped or push is None or push.state != "SUCCEEDED" else "pushed"
+        if push and push.state == "SUCCEEDED":
+            return "pushed"
+        return "rejected" if SKIPPED in gates else "succeeded"
 
 
 def run_state(run: Any, titles: Mapping[str, str], now: datetime) -> RunState:

@@ -169,6 +169,10 @@ def _conclude(
             }
             print_summary(console, "Not pushed: the model was rejected", page)
             return 0
+        case "succeeded":
+            told = "The run succeeded; the API does not tell which of its steps ran"
+            print_summary(console, pushed(workspace, before, otherwise=told), {"run": state.name})
+            return 0
         case "terminated":
             print_failure(console, "The run was stopped before its end.", [])
         case _:
@@ -193,16 +197,17 @@ def _where_to_look(failed: "TaskState | None", run_id: str) -> list[str]:
     ]
 
 
-def pushed(workspace: Workspace | None, before: str | None) -> str:
+def pushed(workspace: Workspace | None, before: str | None, otherwise: str | None = None) -> str:
     """What a push step that ended well has done, by the champion before and after it.
 
     It ends well, too, when the serving gate is closed, and the API does not tell what a step returned.
+    `otherwise` is said where the champion is none other than before.
     """
     after = champion_of(workspace)
-    if after is None:
-        return "The push step ended; the serving gate's page says whether it pushed"
-    if after != before:
+    if after is not None and after != before:
         return f"Pushed {after[:8]}"
+    if otherwise or after is None:
+        return otherwise or "The push step ended; the serving gate's page says whether it pushed"
     return f"{after[:8]} is still the champion: pushed again, or the serving gate was closed"
 
 

@@ -173,6 +173,16 @@ def test_a_rejected_model_ends_well_and_is_said_to_be_rejected(server, folder, p
     assert "Not pushed: the model was rejected" in text
 
 
+def test_a_run_of_whose_steps_nothing_is_told_is_not_called_rejected(server, folder, pipeline, tmp_path):
+    server.script = [{"state": "SUCCEEDED"}]
+    code, text = shown(server, folder, pipeline)
+    assert code == 0
+    assert "The run succeeded; the API does not tell" in text
+    workspace = Workspace(tmp_path)
+    workspace.crown("ab" * 32)
+    assert "Pushed abababab" in shown(server, folder, pipeline, workspace)[1]
+
+
 def test_a_failed_run_names_the_step_its_error_and_its_log(server, folder, pipeline):
     states = {"collect": "SUCCEEDED", "validate": "FAILED"}
     server.script = [told("FAILED", states, ("RUNNING", "FAILED"), error="main: exit code 1")]
