@@ -2,8 +2,8 @@
 
 from kfp import dsl
 
-# Memory and CPU of each step. Memory is the peak that was measured on the flights (336,776 rows), and at least
-# a quarter more; there is no limit, because other data needs more.
+# Memory and CPU of each step. Memory is the peak that was measured on the flights (336,776 rows), and at
+# least a quarter more; there is no limit, because other data needs more.
 REQUESTS = {
     "collect": ("768Mi", "500m"),
     "validate": ("1Gi", "500m"),

@@ -20,7 +20,7 @@ from pipelines.documents import Compiled
 from pipelines.endpoint import Endpoint
 from pipelines.refusals import EndpointError
 from pipelines.runners import pipeline_arguments
-from pipelines.submission import check_source, experiment
+from pipelines.submission import check_pipeline, check_source, experiment
 from pipelines.workflow_size import check_arguments
 
 MARK = re.compile(r"\[lockgate schedule ([0-9a-f]{16})\]")
@@ -110,12 +110,13 @@ def declared(
     What a run collects is not known yet, so its collect step is never taken from the cache.
 
     Raises:
-        ConfigError: the source cannot be read on a cluster.
+        ConfigError: the source cannot be read on a cluster, or the pipeline has a fault.
         EndpointError: the API refuses the experiment.
     """
     if not project.schedules:
         return {}
     check_source(project)
+    check_pipeline(pipeline)
     arguments = pipeline_arguments(project, folder, workspace, look_at_source=False)
     check_arguments(arguments)
     body, group = pipeline.uncached("collect").body(), experiment(endpoint, project)

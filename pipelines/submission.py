@@ -15,6 +15,7 @@ from lockgate.errors import ClusterError, ConfigError
 from lockgate.project import Project
 from lockgate.storage import BUCKET_SCHEME
 from lockgate.workspace import Workspace
+from pipelines.doctor import findings
 from pipelines.documents import Compiled
 from pipelines.endpoint import Endpoint
 from pipelines.refusals import EndpointError
@@ -71,6 +72,21 @@ def check_source(project: Project) -> None:
     )
 
 
+def check_pipeline(pipeline: Compiled) -> None:
+    """What the doctor calls an error is not sent.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    found = [finding.sentence() for finding in findings(pipeline) if finding.level == "error"]
+    if found:
+        raise ConfigError(
+            f"The pipeline cannot be sent: {'; '.join(found)}.",
+            "Images come from cluster.images in project.yaml, LOCKGATE_REGISTRY and LOCKGATE_TAG.",
+            "Mend them; `lockgate pipeline doctor FOLDER` looks again.",
+        )
+
+
 def is_told_by_files(project: Project) -> bool:
     """Whether the source's files tell if the data has changed; a function may read anything."""
     return not function_of(project.data.source)
@@ -85,10 +101,11 @@ def submit(
     The collect step may be taken from the cache only where the source's files are among its inputs.
 
     Raises:
-        ConfigError: the source cannot be read on a cluster.
+        ConfigError: the source cannot be read on a cluster, or the pipeline has a fault.
         EndpointError: the API refuses.
     """
     check_source(project)
+    check_pipeline(pipeline)
     arguments = pipeline_arguments(project, folder, workspace)
     check_arguments(arguments)
     sent = pipeline if is_told_by_files(project) else pipeline.uncached("collect")

@@ -15,14 +15,16 @@ def write_manifests(project: Path, workspace: str | None, out: Path | None) -> N
     from pipelines.documents import training
     from pipelines.manifest import manifests, write
     from pipelines.runners import pipeline_arguments
-    from pipelines.submission import check_source, cluster_workspace
+    from pipelines.submission import check_pipeline, check_source, cluster_workspace
 
     found, folder = read_project(project), project if project.is_dir() else project.parent
     place = cluster_workspace(found, workspace)
     check_source(found)
+    pipeline = training(found.cluster.images)
+    check_pipeline(pipeline)
     arguments = pipeline_arguments(found, folder.resolve(), place, look_at_source=False)
     target = out or Path("manifests") / "pipelines" / found.name
-    changed = write(target.resolve(), manifests(found, training(found.cluster.images), arguments))
+    changed = write(target.resolve(), manifests(found, pipeline, arguments))
     for path in changed:
         print(f"wrote {shown_path(path)}")
     if not changed:

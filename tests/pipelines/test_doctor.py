@@ -318,3 +318,11 @@ def test_what_is_no_compiled_pipeline_is_said_to_be_none(tmp_path, lockgate, con
     done = lockgate("pipeline", "doctor", tmp_path / "x.yaml")
     assert done.returncode == 2, done.stderr
     assert "is no compiled pipeline" in done.stderr
+
+
+def test_the_command_line_examines_a_project_whose_images_are_pinned(example, lockgate):
+    pinned = {name: f"registry.example.org/{name}:1@sha256:{'0' * 64}" for name in ("pipeline", "trainer")}
+    done = lockgate("pipeline", "doctor", example("penguins", cluster={"images": pinned}))
+    assert done.returncode == 0, done.stderr
+    assert "lockgate-training is about" in done.stdout
+    assert "warning" not in done.stdout

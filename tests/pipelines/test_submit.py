@@ -136,6 +136,16 @@ def test_the_images_that_the_project_names_are_used_and_are_no_setting(server, e
     assert "registry.example.org" not in json.dumps(run.runtime_config.parameters)
 
 
+def test_a_pipeline_with_a_fault_is_not_sent(server, example):
+    folder = example("penguins", cluster={"workspace": BUCKET, "images": {"trainer": "lockgate/trainer"}})
+    with pytest.raises(
+        ConfigError, match=r"cannot be sent: error: lockgate/trainer has no fixed tag.*doctor"
+    ):
+        submitted(server, folder, training(read_project(folder).cluster.images))
+    assert not server.runs
+    assert not server.experiments
+
+
 def test_a_happy_run_shows_every_step_once_and_its_verdict(server, folder, pipeline, tmp_path):
     server.script = [
         {"state": "PENDING"},
