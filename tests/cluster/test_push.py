@@ -12,6 +12,7 @@ from components.cluster.git import GitDelivery
 from lockgate.errors import DeliveryError
 from lockgate.shipping.manifest import routed
 from lockgate.steps.step import Settings
+from tests.cluster import served
 from tests.cluster.kube import Kubectl, wait_for
 from tests.cluster.load import Load
 from tests.cluster.served import Place, as_account, place, trained, upload, variant
@@ -174,7 +175,7 @@ def test_the_step_delivers_from_its_own_pod_with_its_own_account(
     settings = Settings(project=there.project(replicas=1), version="test").model_dump_json()
     container = {
         "name": "main",
-        "image": "docker.io/lockgate/pipeline:dev",
+        "image": f"docker.io/lockgate/pipeline:{served.TAG}",
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-c", DELIVER, settings, there.store, model.name],
         "env": [{"name": "STORAGE_EMULATOR_HOST", "value": emulator}],

@@ -110,6 +110,7 @@ def test_the_gateway_gives_the_same_scores_as_the_laptop(there: Place, model: Pa
 
 def test_grpc_goes_through_the_same_route(there: Place) -> None:
     import grpc
+    from kserve import InferResponse
     from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelInferRequest
     from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
@@ -125,8 +126,8 @@ def test_grpc_goes_through_the_same_route(there: Place) -> None:
     authority = [("grpc.default_authority", f"penguins.{there.namespace}.models")]
     with grpc.insecure_channel(urlsplit(there.gateway).netloc, authority) as channel:
         answer = GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=30)
-    found = next(o for o in answer.outputs if o.name == "probabilities")
-    got = np.reshape(found.contents.fp32_contents, list(found.shape))
+    outputs = InferResponse.from_grpc(answer).outputs
+    got = next(o.as_numpy() for o in outputs if o.name == "probabilities")
     expected = scores(there.post({"instances": asked}))
     assert np.abs(got - expected).max() <= 1e-6
 
