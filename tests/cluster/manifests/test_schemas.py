@@ -4,6 +4,7 @@ import copy
 import subprocess
 
 import pytest
+import yaml
 
 from tests.cluster.manifests.objects import Object, stream
 from tests.manifests.built import COMPONENTS, MANIFESTS, OVERLAYS, adhoc, build, overlay
@@ -38,6 +39,13 @@ def test_the_server_takes_every_component(kubectl, all_kinds, place, name):
 @pytest.mark.parametrize("folder", ["flux/staging", "flux/production", "argocd"])
 def test_the_server_takes_what_gitops_follows(kubectl, all_kinds, place, folder):
     objects = into(build(MANIFESTS / "clusters" / folder), place)
+    said = kubectl(*DRY, stdin=stream(*objects))
+    assert said.count("serverside-applied (server dry run)") == len(objects)
+
+
+@pytest.mark.parametrize("name", ["gateway", "bucket", "kserve"])
+def test_the_server_takes_what_make_up_adds(kubectl, name):
+    objects = into(list(yaml.safe_load_all((MANIFESTS / "kind" / f"{name}.yaml").read_text())), "default")
     said = kubectl(*DRY, stdin=stream(*objects))
     assert said.count("serverside-applied (server dry run)") == len(objects)
 
