@@ -28,6 +28,7 @@ from pipelines.documents import Compiled, compiled, training
 from pipelines.endpoint import PAUSES, Endpoint, address
 from pipelines.refusals import EndpointError
 from pipelines.run_state import run_state
+from pipelines.runners import pipeline_arguments
 from pipelines.submission import Pace, check_source, cluster_workspace, follow, stop, submit
 from pipelines.training import training_pipeline
 from pipelines.workflow_size import check_arguments
@@ -105,6 +106,25 @@ def test_where_a_run_is_submitted_is_none_of_the_steps_business(server, folder, 
     settings = server.runs[run_id][0].runtime_config.parameters["train_settings"]
     cluster = json.loads(settings)["project"].get("cluster", {})
     assert not {"endpoint", "experiment", "service_account", "workspace"} & cluster.keys()
+
+
+def test_on_this_machine_nothing_about_a_cluster_is_any_steps_business(folder, example, tmp_path):
+    """Neither may a change of it make results look stale; the two folders differ in it alone."""
+    plain = example("penguins", description="Which penguin is it?")
+    with_cluster, without = (
+        pipeline_arguments(read_project(where), where, Workspace(tmp_path)) for where in (folder, plain)
+    )
+    assert with_cluster == without
+    remote = pipeline_arguments(read_project(folder), folder, Workspace(BUCKET))
+    assert remote["workspace"] == BUCKET
+
+
+def test_the_namespace_and_the_training_pods_are_known_to_the_train_step(server, example, pipeline):
+    cluster = {"workspace": BUCKET, "namespace": "team", "training": {"cpu": "3"}}
+    _, run_id = submitted(server, example("penguins", cluster=cluster), pipeline)
+    parameters = server.runs[run_id][0].runtime_config.parameters
+    known = Settings.model_validate_json(parameters["train_settings"]).project.cluster
+    assert (known.namespace, known.training.cpu) == ("team", "3")
 
 
 def test_a_source_that_is_a_function_is_collected_anew(server, folder, pipeline):
