@@ -1,4 +1,4 @@
-"""What a step needs of the world outside: small ports, each with a version for a laptop and one for a cluster.
+"""What a step needs of the world outside: small ports, each with a version for laptops and one for clusters.
 
 The laptop's versions are the defaults and live in this package; those that know Kubernetes or Git live in
 `components.cluster`, and a component's wrapper hands them to its step.
