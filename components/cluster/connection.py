@@ -82,8 +82,8 @@ class Api:
     def delete(self, path: str) -> None:
         """Deletes an object, then what it owns; that there is none is success.
 
-        Not what it owns first: Kubeflow Trainer (2.3.0) would make the JobSet that it has just lost again, for
-        as long as the TrainJob is there.
+        Not what it owns first: Kubeflow Trainer (2.3.0) would make the JobSet that it has just lost again, as
+        long as the TrainJob is there.
         """
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         try:

@@ -61,7 +61,7 @@ def search(
             keep()
             forget(place)
             tell(_trial(study.get_trials(deepcopy=False)[asked.number], project))
-    trials = tuple(_trial(t, project) for t in _ended(study))
+        trials = tuple(_trial(t, project) for t in _ended(study))
     finite = [t for t in trials if t.score == t.score]
     if not finite:
         raise TrainingError(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.cluster import indexed_job, trainjob
 from components.cluster.connection import Api
@@ -18,13 +19,16 @@ from components.cluster.launcher import PodWorkers
 from components.cluster.observing import INDEX_LABEL
 from components.cluster.work import Work, job_name
 from lockgate.errors import TrainingError
+from lockgate.project import Tuning
 from lockgate.project.cluster import TrainingPods
 from lockgate.storage import store_at
 from lockgate.training.archive import POINTER, Archive, Pointer
 from lockgate.training.executor import Trained, execute
 from lockgate.training.job import DONE, Job, run_job, strategy_of
 from lockgate.training.loop import Watch
+from lockgate.training.record import Trial
 from lockgate.training.state import LoopState
+from lockgate.training.tune import search
 from tests.cluster.kube import Kubectl, wait_for
 from tests.cluster.training.jobs import CHECKPOINT, CODE, EPOCHS, IMAGE, ROWS, STEPS, job_of
 from tests.cluster.training.killer import Killer
@@ -94,6 +98,11 @@ class Cluster:
                 act()
 
         return progress
+
+    def job(self, name: str) -> dict[str, Any] | None:
+        """The TrainJob of this name, once it is there."""
+        found = self.kubectl.get("trainjobs", namespace=self.namespace)["items"]
+        return next((j for j in found if j["metadata"]["name"] == name), None)
 
     def is_gone(self, job: Job, kind: str = "trainjob") -> bool:
         name = job_name(job.project.name, job.folder)
@@ -190,10 +199,9 @@ def launched(tmp_path: Path, namespace: str) -> Iterator[Callable[..., subproces
     processes: list[subprocess.Popen[str]] = []
 
     def start(job: Job, **environment: str) -> subprocess.Popen[str]:
-        file = tmp_path / "job.json"
-        job.save(file)
+        job.save(tmp_path / "step.json")
         process = subprocess.Popen(
-            [sys.executable, str(LAUNCH), str(file), namespace],
+            [sys.executable, str(LAUNCH), str(tmp_path), namespace],
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
@@ -277,6 +285,52 @@ def test_the_job_goes_with_the_run(
     error = next(event["error"] for event in events(process) if "error" in event)
     assert "was deleted while it ran" in error
     assert process.wait() == TrainingError.exit_code
+    cluster.await_gone(job)
+
+
+def test_a_step_in_a_pod_has_all_the_rights_it_needs_and_lends_its_image(
+    cluster: Cluster, features: Path, alone: LoopState
+) -> None:
+    for made in yaml.safe_load_all((ROOT / "manifests" / "base" / "access" / "pipeline.yaml").read_text()):
+        if made["kind"] != "ServiceAccount":
+            made["metadata"]["namespace"] = cluster.namespace
+            for subject in made.get("subjects", []):
+                subject["namespace"] = cluster.namespace
+            cluster.kubectl.apply(made)
+    folder = cluster.folder("in-a-pod")
+    store_at(f"{folder}-features").send_all(
+        features, [p.relative_to(features).as_posix() for p in features.rglob("*") if p.is_file()]
+    )
+    job = job_of(folder, f"{folder}-features", pods={"image": None})
+    store_at(f"{folder}-step").write("step.json", job.model_dump_json().encode())
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "command": ["python", "-c", LAUNCH.read_text(), f"{folder}-step", cluster.namespace],
+        "env": [{"name": "STORAGE_EMULATOR_HOST", "value": os.environ["STORAGE_EMULATOR_HOST"]}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "serviceAccountName": "lockgate-pipeline",
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    step = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "the-step"}, "spec": spec}
+    cluster.kubectl.apply(step, namespace=cluster.namespace)
+    read = lambda: cluster.kubectl.get("pod", "the-step", namespace=cluster.namespace)  # noqa: E731
+    name = job_name(job.project.name, job.folder)
+    made = wait_for(lambda: cluster.job(name), 120, "the step's TrainJob")
+    owner = made["metadata"]["ownerReferences"]
+    assert [(o["kind"], o["name"]) for o in owner] == [("Pod", "the-step")]
+    assert made["spec"]["trainer"]["image"] == IMAGE
+    wait_for(lambda: read()["status"]["phase"] in ("Succeeded", "Failed"), 120, "the end of the step")
+    said = cluster.kubectl("logs", "-n", cluster.namespace, "the-step")
+    assert read()["status"]["phase"] == "Succeeded", said
+    assert json.loads(said.splitlines()[-1]) == {"restarts": 0}
+    done = store_at(job.folder).read(DONE)
+    assert done is not None
+    check_planned(LoopState.model_validate_json(done), alone, resumed=0)
     cluster.await_gone(job)
 
 
@@ -391,6 +445,25 @@ def test_the_api_server_takes_all_that_project_yaml_can_ask_for(cluster: Cluster
         taken = json.loads(said)
         assert taken["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "training"
         assert taken["spec"].get("suspend", True) is True
+
+
+def test_a_search_in_a_bucket_goes_on_where_it_was_interrupted(cluster: Cluster, features: Path) -> None:
+    job = job_of(cluster.folder("search"), features, workers=1, shards=1)
+    tune = {"trials": 2, "epochs": 1, "space": {"train.learning_rate": {"values": [0.001, 0.02]}}}
+    project = job.project.model_copy(update={"tune": Tuning.model_validate(tune)})
+    told: list[Trial] = []
+
+    def interrupt(trial: Trial) -> None:
+        told.append(trial)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(project, job.code, features, job.folder, interrupt)
+    assert store_at(job.folder).names() == ["trials.journal"]
+    found = search(project, job.code, features, job.folder, told.append)
+    assert [t.number for t in told] == [0, 1]
+    assert found.trials == tuple(told)
+    assert store_at(job.folder).names() == []
 
 
 def test_a_finished_training_is_not_started_again(cluster: Cluster, features: Path, alone: LoopState) -> None:
