@@ -16,17 +16,17 @@ from lockgate.run_folder import STEPS, RunFolder
 from lockgate.steps.step import REUSE_VARIABLE, Settings
 from lockgate.workspace import Workspace
 
-# What each step reads of project.yaml besides name, task and data. A change elsewhere leaves its
-# results valid, so they can be reused.
+# What each step reads of project.yaml besides name, task and data: sections, or keys of sections. A change
+# elsewhere, of a gate's limit for instance, leaves its results valid, so they can be reused.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "collect": ("split",),
-    "validate": ("split", "features", "validation", "evaluate"),
+    "validate": ("split", "features", "validation", "evaluate.slices", "evaluate.fairness"),
     "transform": ("split", "features", "crosses", "selection", "train"),
-    "tune": ("split", "model", "train", "tune", "evaluate", "cluster"),
-    "train": ("split", "features", "crosses", "model", "train", "evaluate", "cluster"),
+    "tune": ("split", "model", "train", "tune", "evaluate.metric", "cluster"),
+    "train": ("split", "features", "crosses", "model", "train", "evaluate.metric", "cluster"),
     "evaluate": ("split", "features", "evaluate", "description"),
-    "check_serving": ("split", "features", "evaluate", "serving"),
-    "push": ("split", "features", "evaluate", "serving", "description", "cluster", "push"),
+    "check_serving": ("split", "features", "serving"),
+    "push": ("split", "features", "serving", "description", "cluster", "push"),
 }
 # How a run is submitted; the images are known to a cache by themselves.
 OUTSIDE = ("endpoint", "experiment", "service_account", "workspace", "images")

@@ -133,9 +133,19 @@ class Project(Section):
         return {name: Feature() for name in columns if name not in aside}
 
     def only(self, *sections: str) -> "Project":
-        """The same project with every other optional section at its default.
+        """The same project with everything optional at its default but these sections, or keys of sections.
 
-        A step is given only the sections that it reads, so that a change elsewhere does not run it again.
+        A step is given only what it reads, so that a change elsewhere does not run it again.
+
+        Args:
+            sections: names such as "split", or "evaluate.metric" for one key of a section.
         """
-        kept = {"name", "task", "data", *sections}
-        return Project(**{name: getattr(self, name) for name in kept})
+        kept: dict[str, Any] = {name: getattr(self, name) for name in ("name", "task", "data")}
+        keys: dict[str, dict[str, Any]] = {}
+        for name, _, key in (section.partition(".") for section in sections):
+            if key:
+                keys.setdefault(name, {})[key] = getattr(getattr(self, name), key)
+            else:
+                kept[name] = getattr(self, name)
+        partial = {name: type(getattr(self, name))(**values) for name, values in keys.items()}
+        return Project(**kept, **partial)
