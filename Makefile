@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run penguins test lint format compile report serve images sbom up deploy status bench lock clean
+.PHONY: help setup run penguins test test-cluster lint format compile report serve images sbom up deploy status bench lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -17,6 +17,9 @@ penguins: setup ## The small example: three classes, 344 rows, cross-validation
 
 test: setup ## All tests that pass anywhere
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not root and not gcs and not cluster"
+
+test-cluster: setup ## The tests on the cluster of KUBECONFIG, with images built by `make images TAG=dev`
+	@$(BIN)/python -m pytest -q -m cluster tests/cluster
 
 lint: setup ## Ruff, mypy --strict on lockgate/, the layers, the compiled pipeline
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -7,6 +7,7 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -37,6 +38,7 @@ evaluate:
 serving: {rows: 300, load_seconds: 240, latency_ms: 2000}
 validation: {limits: {leakage: %(leakage)s}}
 cluster: {namespace: %(namespace)s, training: {cpu: 100m, memory: 1500Mi}}
+push: {to: cluster, replicas: 1, host: %(host)s}
 """
 
 Go = Callable[..., Run]
@@ -47,6 +49,17 @@ def go(
     namespace: str, kubectl: Kubectl, bucket: str, emulator: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Go:
     """Runs the pipeline on the penguins, with settings changed by name, after an earlier run or afresh."""
+    # KFP gives a run one service account, so it needs the right to push, too; docs/platform.md says so.
+    account = f"{namespace}:lockgate-pipeline"
+    kubectl(
+        "create",
+        "rolebinding",
+        "-n",
+        namespace,
+        "pushes",
+        "--role=lockgate-push",
+        f"--serviceaccount={account}",
+    )
     source = next(Path(f.locate()) for f in files("palmerpenguins") or () if f.name == "penguins.csv")
     text = source.read_text().replace("NA", "")
     store_at(bucket).write("raw/penguins.csv", text.encode())
@@ -57,6 +70,7 @@ def go(
         written = PROJECT % {
             "source": f"{bucket}/raw/penguins.csv",
             "namespace": namespace,
+            "host": f"penguins.{namespace}.models",
             "accuracy": accuracy,
             "leakage": leakage,
         }
@@ -102,6 +116,19 @@ def test_every_task_runs_from_its_image_and_the_model_lies_in_the_bucket(
     assert folder_digest(folder) == card["content"]
     pointer = json.loads(store_at(f"{bucket}/workspace").read("champion.json") or b"{}")
     assert pointer["digest"] == card["content"]
+
+
+def test_the_pushed_model_answers_through_the_gateway(approved: Run, namespace: str, gateway: str) -> None:
+    row = {"island": "Biscoe", "bill_length_mm": 48.7, "flipper_length_mm": 222, "body_mass_g": 5350}
+    whole = row | {"bill_depth_mm": 15.1, "sex": "male"}
+    answer = httpx.post(
+        f"{gateway}/v1/models/penguins:predict",
+        headers={"Host": f"penguins.{namespace}.models"},
+        json={"instances": [whole]},
+        timeout=30,
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["predictions"][0]["label"] == "Gentoo"
 
 
 def test_the_two_workers_ran_as_pods_of_their_own_and_their_job_is_gone(
