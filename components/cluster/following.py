@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from components.cluster.connection import Absent, Api, Unreachable
+from components.cluster.deadline import Deadline
 from components.cluster.logs import ChiefLog
 from components.cluster.observing import Sightings, Worker, absent, decide, newest, worker_of
 from components.cluster.verdict import Jobs, Verdict
@@ -67,7 +68,7 @@ class Following:
         self._tell = tell
         self._sightings = Sightings()
         self._told: bytes | None = None
-        self._complete_at = clock()
+        self._deadline = Deadline(settings.peer_timeout, work.grace_seconds, clock())
 
     def follow(self, progress: Callable[[LoopState], None], wants_stop: Callable[[], bool]) -> int:
         """Returns when the job is complete; otherwise as `PodWorkers.run`."""
@@ -130,10 +131,7 @@ class Following:
     def _check_started(self, workers: Sequence[Worker], verdict: Verdict) -> None:
         """Raises TrainingError when a worker has not started for longer than train.peer_timeout."""
         missing = absent(workers, self._work.workers)
-        now = self._clock()
-        if not missing or verdict.is_suspended:
-            self._complete_at = now
-        if now - self._complete_at <= self._settings.peer_timeout:
+        if not self._deadline.has_passed(missing, is_suspended=verdict.is_suspended, now=self._clock()):
             return
         reasons = "; ".join(
             f"worker {index}: {why or 'there is no pod'}" for index, why in sorted(missing.items())

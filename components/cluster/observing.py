@@ -11,13 +11,15 @@ from lockgate.training.exits import Action, Exit
 INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
 ATTEMPT_LABEL = "jobset.sigs.k8s.io/restart-attempt"
 OUT_OF_MEMORY = "OOMKilled"
+LEAVING = "its pod is being deleted"
 
 
 @dataclass(frozen=True)
 class Worker:
     """One pod: which worker it is, whether its container has started, and how it ended.
 
-    `attempt` counts JobSet's restarts before it; `waits` says why it has not started.
+    `attempt` counts JobSet's restarts before it; `waits` says why it has not started. A pod that is leaving
+    is being deleted: for as long as its grace when its node is well, for ever when its node is gone.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Worker:
     created: str = ""
     attempt: int = 0
     has_started: bool = False
+    is_leaving: bool = False
     code: int | None = None
     reason: str = ""
     waits: str = ""
@@ -44,6 +47,7 @@ def worker_of(pod: Mapping[str, Any]) -> Worker:
         created=metadata.get("creationTimestamp", ""),
         attempt=int(metadata["labels"].get(ATTEMPT_LABEL, 0)),
         has_started=bool(ended or "running" in state or status.get("phase") in ("Succeeded", "Failed")),
+        is_leaving="deletionTimestamp" in metadata,
         code=ended.get("exitCode"),
         reason=ended.get("reason") or status.get("reason") or "",
         waits=_why_waiting(status, state.get("waiting") or {}),
@@ -104,10 +108,13 @@ def decide(
 
 
 def absent(workers: Sequence[Worker], count: int) -> dict[int, str]:
-    """The workers that have not started, by index, with what is known of the reason."""
+    """The workers that do not run or are to be replaced, by index, with what is known of the reason."""
     found = newest(workers)
-    return {
-        i: found[i].waits if i in found else ""
-        for i in range(count)
-        if i not in found or not found[i].has_started
-    }
+    missing = [i for i in range(count) if i not in found or not found[i].has_started or found[i].is_leaving]
+    return {i: _why_absent(found.get(i)) for i in missing}
+
+
+def _why_absent(worker: Worker | None) -> str:
+    if worker is None:
+        return ""
+    return LEAVING if worker.is_leaving else worker.waits

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from components.cluster import indexed_job, trainjob
-from components.cluster.observing import Sightings, Worker, absent, decide, newest, worker_of
+from components.cluster.deadline import Deadline
+from components.cluster.observing import LEAVING, Sightings, Worker, absent, decide, newest, worker_of
 from components.cluster.own_pod import described
 from components.cluster.verdict import Verdict
 from lockgate.training.exits import Action
@@ -126,6 +127,48 @@ def test_workers_that_have_not_started_are_named_with_the_reason() -> None:
         1: "Unschedulable: 0/3 nodes are available.",
         2: "",
     }
+
+
+def test_a_worker_whose_pod_is_deleted_is_to_be_replaced() -> None:
+    given = pod(0, phase="Running", containerStatuses=state(running={}))
+    assert absent([worker_of(given)], 1) == {}
+    given["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert absent([worker_of(given)], 1) == {0: "its pod is being deleted"}
+
+
+def passings(*looks: tuple[float, dict[int, str], bool]) -> list[bool]:
+    """Whether a deadline of 60 seconds, with a grace of 100, has passed at each look."""
+    deadline = Deadline(60, 100, now=0)
+    return [deadline.has_passed(missing, is_suspended=held, now=now) for now, missing, held in looks]
+
+
+def test_workers_may_be_missing_for_so_long() -> None:
+    late = {1: "Unschedulable"}
+    assert passings((60, late, False), (61, late, False)) == [False, True]
+    assert passings((50, {}, False), (110, late, False), (111, late, False)) == [False, False, True]
+
+
+def test_a_job_in_a_queue_is_not_late() -> None:
+    assert passings((500, {0: "", 1: ""}, True), (560, {0: ""}, False), (561, {0: ""}, False)) == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_pod_that_saves_does_not_count_but_one_of_a_lost_node_does() -> None:
+    leaving, late = {1: LEAVING}, {1: ""}
+    assert passings((5, {}, False), (90, leaving, False), (150, late, False), (151, late, False)) == [
+        False,
+        False,
+        False,
+        True,
+    ]
+    assert passings((100, leaving, False), (160, leaving, False), (161, leaving, False)) == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_restarts_are_counted_by_jobset_or_by_the_pods_that_were_seen() -> None:
