@@ -6,7 +6,14 @@ from components.cluster.apply import Objects, collection, path_of
 from components.cluster.probe import addresses, refusal
 from components.cluster.readiness import Readiness, readiness
 from lockgate.errors import DeliveryError
-from lockgate.shipping.manifest import MODEL_LABEL, REVISION_LABEL, RUNTIME, routed, service_name
+from lockgate.shipping.manifest import (
+    DIGEST_ANNOTATION,
+    MODEL_LABEL,
+    REVISION_LABEL,
+    RUNTIME,
+    routed,
+    service_name,
+)
 from lockgate.shipping.revision import Revision
 
 POLL = 2.0
@@ -37,12 +44,18 @@ class ClusterDelivery:
             DeliveryError: the cluster refuses an object, or the pods do not serve in time; with their words.
         """
         self._check_runtime(revision.namespace)
-        route = self._objects.find(path_of(revision.route))
-        before = routed(route) if route is not None else ()
+        self._check_name(revision)
+        before = self._routed(revision)
         # That the route cannot be moved should be known before pods are made for it.
         self._objects.apply(revision.route, is_trial=True)
         self._objects.apply(revision.service)
         self._wait_for_pods(revision)
+        if (now := self._routed(revision)) not in (before, (revision.name,)):
+            raise DeliveryError(
+                f"While revision {revision.name} started, another push gave the traffic to {', '.join(now)}.",
+                "A push moves the traffic from the revision that had it when the push began.",
+                "Run the push step again if this model is to have the traffic.",
+            )
         moved = self._objects.apply(revision.route)
         self._wait_for_route(revision, moved["metadata"]["generation"])
         return self._sentence(revision, before)
@@ -55,6 +68,23 @@ class ClusterDelivery:
                 "It says how KServe runs Lockgate's models.",
                 "Apply Lockgate's manifests to the cluster, then run the push step again.",
             )
+
+    def _check_name(self, revision: Revision) -> None:
+        """A revision's name has eight digits of its digest, and what it names never changes."""
+        name, namespace = revision.name, revision.namespace
+        there = self._objects.find(path_of(revision.service)) or {"metadata": {}}
+        digest = there["metadata"].get("annotations", {}).get(DIGEST_ANNOTATION, revision.digest)
+        if digest != revision.digest:
+            raise DeliveryError(
+                f"InferenceService {name} is there for another model, of digest {digest}.",
+                "A revision is never changed into another.",
+                f"If it has no traffic, delete it: `kubectl -n {namespace} delete inferenceservice {name}`; "
+                "then run the push step again.",
+            )
+
+    def _routed(self, revision: Revision) -> tuple[str, ...]:
+        route = self._objects.find(path_of(revision.route))
+        return routed(route) if route is not None else ()
 
     def _wait_for_pods(self, revision: Revision) -> None:
         deadline = time.monotonic() + self._seconds

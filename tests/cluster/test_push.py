@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from components.cluster.delivery import ClusterDelivery
 from components.cluster.git import GitDelivery
 from lockgate.errors import DeliveryError
 from lockgate.shipping.manifest import routed
+from lockgate.shipping.revision import Revision
 from lockgate.steps.step import Settings
 from tests.cluster import served
 from tests.cluster.kube import Kubectl, wait_for
@@ -25,6 +27,7 @@ from components.cluster.ports import ports
 from lockgate.shipping.folder import Example
 from lockgate.shipping.record import ModelCard
 from lockgate.shipping.revision import revision_of
+from lockgate.shipping.revision import Revision
 from lockgate.steps.step import Settings
 from lockgate.storage import store_at
 
@@ -213,6 +216,38 @@ def test_the_step_delivers_from_its_own_pod_with_its_own_account(
     assert routed(route(kubectl, there.namespace)) == (name,)
 
 
+def test_of_two_pushes_at_once_the_slower_takes_nothing_back(
+    kubectl: Kubectl, there: Place, first: Path, second: Path, tmp_path: Path
+) -> None:
+    """While a third model's pods start, the second gets the traffic."""
+    there.push(first)
+    third = variant(first, tmp_path, 0.9)
+    ended: list[str] = []
+
+    def push_third() -> None:
+        with pytest.raises(DeliveryError) as refused:
+            there.push(third, replicas=1)
+        ended.append(refused.value.given)
+
+    slower = threading.Thread(target=push_third)
+    slower.start()
+    slow = there.revision(third).name
+    wait_for(lambda: slow in kubectl("get", "inferenceservices", "-n", there.namespace), 60, slow)
+    there.objects.apply(there.revision(second).route)
+    slower.join()
+    new = there.revision(second).name
+    assert ended == [f"While revision {slow} started, another push gave the traffic to {new}."]
+    assert routed(route(kubectl, there.namespace)) == (new,)
+
+
+def test_a_revision_is_never_changed_into_another_model(kubectl: Kubectl, there: Place, second: Path) -> None:
+    made = there.revision(second)
+    other = made.digest[:8] + "0" * 56
+    twin = Revision(made.card.model_copy(update={"content": other}), made.service, made.route, made.row)
+    with pytest.raises(DeliveryError, match=f"is there for another model, of digest {made.digest}"):
+        ClusterDelivery(10, there.objects).deliver(twin)
+
+
 def test_pods_that_cannot_be_made_are_explained_and_the_route_stays(
     kubectl: Kubectl, there: Place, first: Path, tmp_path: Path
 ) -> None:
@@ -224,7 +259,7 @@ def test_pods_that_cannot_be_made_are_explained_and_the_route_stays(
     kubectl("delete", "inferenceservice", there.revision(large).name, "-n", there.namespace)
 
 
-def test_without_rights_and_without_a_runtime_it_is_said(kubectl: Kubectl, there: Place, first: Path) -> None:
+def test_without_rights_the_role_is_named(kubectl: Kubectl, there: Place, first: Path) -> None:
     nobody = ClusterDelivery(10, as_account(kubectl, there.namespace, "lockgate-serving"))
     with pytest.raises(DeliveryError, match="lockgate-push grants"):
         nobody.deliver(there.revision(first))
