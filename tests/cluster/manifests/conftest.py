@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from components.cluster import indexed_job
 from tests.cluster.conftest import SHARED
-from tests.cluster.kube import Kubectl
+from tests.cluster.kube import Kubectl, wait_for
 from tests.cluster.manifests.definitions import defined
-from tests.cluster.manifests.objects import Object, moved
+from tests.cluster.manifests.objects import Object, is_taken, moved, revision, work
 from tests.manifests.built import CLUSTER_WIDE
 
 
@@ -20,9 +21,12 @@ def place(kubectl: Kubectl, base: list[Object]) -> Iterator[str]:
     try:
         kubectl.apply(*(o for o in objects if o["kind"] == "Namespace"))
         kubectl.apply(*(o for o in objects if o["kind"] != "Namespace"))
-        for kind in ("jobs", "models"):
-            policy = f"validatingadmissionpolicy/lockgate-{kind}-{name}"
-            kubectl("wait", policy, "--for=jsonpath={.status.observedGeneration}", "--timeout=60s")
+        lent = indexed_job.render(work(namespace=name))
+        lent["spec"]["template"]["spec"]["serviceAccountName"] = "default"
+        wait_for(lambda: not is_taken(kubectl, lent), 60, "the policy on Jobs")
+        other = revision(name).service
+        other["spec"]["predictor"]["serviceAccountName"] = "default"
+        wait_for(lambda: not is_taken(kubectl, other), 60, "the policy on models")
         yield name
     finally:
         for thing in objects:

@@ -66,6 +66,15 @@ def refused(kubectl: Kubectl, thing: Object, *words: str) -> str:
     return str(caught.value.stderr)
 
 
+def is_taken(kubectl: Kubectl, thing: Object) -> bool:
+    """Whether the server would take an object; a policy is in force some moments after it is there."""
+    try:
+        taken(kubectl, thing)
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
 def taken(kubectl: Kubectl, thing: Object, *words: str) -> str:
     return kubectl("create", "--dry-run=server", "-f", "-", *words, stdin=stream(thing))
 
