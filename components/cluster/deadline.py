@@ -9,7 +9,7 @@ class Deadline:
     """Passes when workers have been missing for too long.
 
     A job that waits in a queue is not late. A pod that is deleted may save first, and only then can its
-    successor start: its grace does not count, but no more than that, as the pods of a lost node leave for ever.
+    successor start: its grace does not count, but no more than that, as the pods of a lost node never end.
 
     Args:
         seconds: that workers may be missing.

@@ -466,6 +466,15 @@ def test_a_search_in_a_bucket_goes_on_where_it_was_interrupted(cluster: Cluster,
     assert store_at(job.folder).names() == []
 
 
+def test_processes_of_one_machine_train_in_a_bucket_too(
+    cluster: Cluster, features: Path, alone: LoopState
+) -> None:
+    job = job_of(cluster.folder("processes"), features)
+    trained = execute(job, lambda _: None)
+    check_planned(trained.state, alone, resumed=0)
+    assert len(trained.weights) == 4
+
+
 def test_a_finished_training_is_not_started_again(cluster: Cluster, features: Path, alone: LoopState) -> None:
     job = job_of(cluster.folder("done"), features)
     store_at(job.folder).write(DONE, alone.model_dump_json().encode())
