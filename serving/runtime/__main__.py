@@ -89,10 +89,11 @@ def serve(given: argparse.Namespace, started: float) -> None:
     bound = bind(given.host, given.port) if given.fd is None else socket.socket(fileno=given.fd)
     grpc = None if given.grpc_port is None else (given.host, given.grpc_port)
     with quiet():
-        from serving.runtime.scorer import Scorer
+        from serving.runtime.scorer import Scorer, use_threads
         from serving.runtime.server import Limits, Server, configure_logging
 
-        scorer = Scorer(given.model, given.threads)
+        use_threads(given.threads)
+        scorer = Scorer(given.model)
         limits = Limits(given.max_rows, given.max_bytes, given.max_waiting, given.drain, given.grace)
         server = Server(given.name, digest, scorer, bound, grpc, limits)
     configure_logging()

@@ -18,6 +18,16 @@ from lockgate.training.spec import ModelSpec
 TYPES = {"number": tf.float32, "category": tf.string, "date": tf.int64}
 
 
+def use_threads(threads: int) -> None:
+    """Sets TensorFlow's threads, before the first call of TensorFlow in this process.
+
+    Operations follow one another on one thread, and `threads` work inside one. One is best for few rows:
+    handing parts of a small matrix to other threads takes longer than computing it.
+    """
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+
+
 class Answered:
     """The answers for the rows of one call, as both protocols need them."""
 
@@ -36,16 +46,12 @@ class Scorer:
 
     Args:
         folder: a model folder that was checked (`serving.runtime.identity`).
-        threads: of TensorFlow inside one operation. One is best for few rows: handing parts of a small
-            matrix to other threads takes longer than computing it.
 
     Raises:
         ServingError: the model cannot answer.
     """
 
-    def __init__(self, folder: Path, threads: int = 1) -> None:
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.spec = ModelSpec.load(folder / "model.json")
         self.threshold = ServingSpec.of(folder).threshold

@@ -1,17 +1,26 @@
 """A small model with the exported signature: a number, a category and a date; odd names and all."""
 
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from lockgate.features.raw import raw_columns
+from lockgate.shipping.server import command, environment, stop, wait_until_ready
 from lockgate.training.spec import OUTPUTS, ModelSpec
 
 COLUMNS = raw_columns({"distance": "number", "carrier": "category", "Zeit é": "date"})
 
 
 def export(folder: Path, task: str = "binary", bias: float = 0.0) -> Path:
-    """Writes saved_model/ and model.json: a score that depends on every input, on missing ones too."""
+    """Writes saved_model/ and model.json: a score that depends on every input, on missing ones too.
+
+    The carrier "poison" makes the score NaN.
+    """
     import tensorflow as tf
 
     types = {"number": tf.float32, "category": tf.string, "date": tf.int64}
@@ -26,7 +35,8 @@ def export(folder: Path, task: str = "binary", bias: float = 0.0) -> Path:
             known = tf.where(tf.math.is_finite(number), tf.clip_by_value(number, -3e3, 3e3) / 1e3, 0.3)
             place = tf.cast(tf.strings.to_hash_bucket_fast(category, 97), tf.float32) / 97
             hour = tf.cast(tf.math.floormod(date, 86400), tf.float32) / 86400
-            total = known + place + hour + self.bias
+            poison = tf.where(category == "poison", float("nan"), 0.0)
+            total = known + place + hour + self.bias + poison
             if task == "multiclass":
                 return {"probabilities": tf.nn.softmax(tf.stack([total, 1 - total, total * 0.5], axis=1))}
             return {OUTPUTS[task]: tf.sigmoid(total - 1) if task == "binary" else total * 1e3}
@@ -73,3 +83,40 @@ def path_of():
         return path
 
     return get
+
+
+@dataclass
+class Started:
+    """A server process, its port on 127.0.0.1, and what it has written."""
+
+    process: subprocess.Popen
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def started(folder: Path, log: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[Started]:
+    """Serves a folder as "tiny" with these options until the context ends; kills what does not stop."""
+    with socket.socket() as bound, log.open("wb") as said:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        process = subprocess.Popen(
+            command(folder, "tiny", ["--fd", str(bound.fileno()), *options]),
+            pass_fds=[bound.fileno()], stdout=said, stderr=said, env={**environment(), **(env or {})},
+        )  # fmt: skip
+    try:
+        why = wait_until_ready(process, f"http://127.0.0.1:{port}/v2/models/tiny/ready", 120)
+        assert not why, f"{why}: {log.read_text()}"
+        yield Started(process, port, log)
+    finally:
+        stop(process, 40)
+
+
+@pytest.fixture(scope="module")
+def serve():
+    """`started`, for tests, which cannot import from here."""
+    return started

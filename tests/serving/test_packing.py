@@ -20,7 +20,9 @@ anything = (
     | st.sampled_from([1e39, 2**200, "2013-10-01T05:15:00Z", "2013-10-01", "\ud800", 1380604500, [], {}])
 )  # fmt: skip
 number = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(-3e38, 3e38)
-category = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
+category = (
+    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
+)
 date = st.none() | st.datetimes().map(lambda d: d.isoformat()) | st.integers(-62135596800, 253402300799)
 good = st.fixed_dictionaries({"a": number, "b": category, "c": date, "d": number, "e": category})
 odd = st.dictionaries(st.sampled_from(["a", "b", "c", "d", "e", "f"]), anything) | anything
