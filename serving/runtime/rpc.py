@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from grpc import StatusCode, aio
 from kserve import InferRequest
 from kserve.errors import InferenceError, InvalidInput, ModelNotFound
@@ -18,10 +19,11 @@ from lockgate.shipping.decode import RequestError
 from serving.runtime.batcher import Batcher
 from serving.runtime.front import ID, refusal
 from serving.runtime.metrics import Metrics
-from serving.runtime.requests import from_v2, inputs_of, to_v2
+from serving.runtime.requests import datatype, from_v2, inputs_of
 from serving.runtime.scorer import Scorer
 
 CODES = {400: StatusCode.INVALID_ARGUMENT, 404: StatusCode.NOT_FOUND, 503: StatusCode.UNAVAILABLE}
+FIELDS = {"FP32": "fp32_contents", "BOOL": "bool_contents", "BYTES": "bytes_contents"}
 REPOSITORY = "The model repository is closed: a server serves the one model that it was started with."
 
 
@@ -79,13 +81,14 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
             raise ModelNotFound(request.model_name)
         self._batcher.admit()
         self.validate_grpc_request(request)
-        read = InferRequest.from_grpc(request)
-        read.id = read.id or named
-        given = list(inputs_of(read, is_raw=len(request.raw_input_contents) > 0))
+        is_raw = len(request.raw_input_contents) > 0
+        given = list(inputs_of(InferRequest.from_grpc(request), is_raw=is_raw))
         if not given:
             raise RequestError("The request has no inputs.", "There is one for each column of the model.")
         packed = from_v2(given, self._scorer.packing, self._max_rows, is_binary=True)
-        return to_v2(read, (await self._batcher.score(packed)).columns()).to_grpc()
+        answer = pb.ModelInferResponse(model_name=self._name, id=request.id or named)
+        write(answer, _chosen(request, (await self._batcher.score(packed)).columns()), is_raw=is_raw)
+        return answer
 
     def _refused(self, error: Exception, named: str) -> tuple[StatusCode, str]:
         if isinstance(error, ModelNotFound):
@@ -116,6 +119,32 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
         """Refused."""
         await context.abort(StatusCode.PERMISSION_DENIED, REPOSITORY)
+
+
+def _chosen(request: Any, columns: dict[str, Any]) -> dict[str, Any]:
+    """The answers that the request names, or all."""
+    names = [output.name for output in request.outputs] or list(columns)
+    if unknown := [name for name in names if name not in columns]:
+        raise RequestError(
+            f"There is no output {unknown[0][:80]!r}.", f"The outputs are {', '.join(columns)}."
+        )
+    return {name: columns[name] for name in names}
+
+
+def write(answer: Any, columns: dict[str, Any], *, is_raw: bool) -> None:
+    """Puts answers into a ModelInferResponse, in the form in which the request's tensors came."""
+    for name, values in columns.items():
+        kind = datatype(values)
+        output = answer.outputs.add(name=name, datatype=kind, shape=values.shape)
+        flat = [value.encode() for value in values] if kind == "BYTES" else values.ravel()
+        if not is_raw:
+            getattr(output.contents, FIELDS[kind]).extend(flat)
+        elif kind == "BYTES":
+            answer.raw_output_contents.append(
+                b"".join(len(text).to_bytes(4, "little") + text for text in flat)
+            )
+        else:
+            answer.raw_output_contents.append(np.asarray(flat).tobytes())
 
 
 async def listen(servicer: Servicer, host: str, port: int, max_bytes: int) -> tuple[aio.Server, int]:

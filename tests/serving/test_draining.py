@@ -1,0 +1,97 @@
+"""SIGTERM under load loses no request: each is answered, or its connection was never taken."""
+
+import asyncio
+import json
+import signal
+import time
+
+import httpx
+import pytest
+
+ROW = {"distance": 500, "carrier": "UA", "Zeit é": 1380604500}
+BODY = json.dumps({"instances": [ROW]}).encode()
+DRAIN = 1.5
+
+
+class Lost(Exception):
+    """A request was sent, and its answer did not come."""
+
+
+async def client(port, seen, connections):
+    """Sends requests over kept connections and connects again when told to; ends when nobody listens."""
+    head = b"POST /v1/models/tiny:predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(BODY)
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            return
+        connections.append(time.monotonic())
+        closes = False
+        while not closes:
+            writer.write(head + BODY)
+            try:
+                answer = await reader.readuntil(b"\r\n\r\n")
+                length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                await reader.readexactly(length)
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                raise Lost(repr(error)) from None
+            assert answer.startswith(b"HTTP/1.1 200 "), answer
+            closes = b"connection: close" in answer.lower()
+            seen.append((time.monotonic(), closes))
+        writer.close()
+
+
+async def load_and_stop(server, clients):
+    seen: list[tuple[float, bool]] = []
+    connections: list[float] = []
+    tasks = [asyncio.create_task(client(server.port, seen, connections)) for _ in range(clients)]
+    while len(seen) < 500:
+        await asyncio.sleep(0.05)
+        assert not any(task.done() for task in tasks)
+    before = len(connections)
+    told = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        while (ready := await http.get("/v2/health/ready")).status_code == 200:
+            assert time.monotonic() - told < 1
+        live = await http.get("/v2/health/live")
+        v1, model = await http.get("/v1/models/tiny"), await http.get("/v2/models/tiny/ready")
+    await asyncio.wait_for(asyncio.gather(*tasks), 60)
+    return seen, told, before, connections, (ready, live, v1, model)
+
+
+def test_sigterm_under_load_loses_no_request(exported, serve, tmp_path):
+    with serve(exported(), tmp_path / "log", "--drain", str(DRAIN)) as server:
+        seen, told, before, connections, answers = asyncio.run(load_and_stop(server, 12))
+        assert server.process.wait(20) == 0
+    ready, live, v1, model = answers
+    assert "told to stop" in ready.json()["error"]
+    assert (ready.status_code, v1.status_code, model.status_code) == (503, 503, 503)
+    assert live.status_code == 200, "the process is well: nobody should restart it"
+    assert before == 12, "before the end every connection is kept"
+    after = [closes for at, closes in seen if at > told + 0.5]
+    assert len(after) > 100, "requests are answered on while the drain lasts"
+    assert all(after), "and each answer ends its connection"
+    assert max(at for at, _ in seen) > told + DRAIN - 0.2
+    assert len(connections) - before > 100
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]])
+def test_ctrl_c_or_a_second_signal_does_not_wait_for_the_drain(exported, serve, tmp_path, signals):
+    with serve(exported(), tmp_path / "log", "--drain", "120") as server:
+        started = time.monotonic()
+        for each in signals:
+            server.process.send_signal(each)
+            if len(signals) > 1:
+                while "told to stop" not in server.log.read_text():
+                    assert time.monotonic() - started < 10
+                    time.sleep(0.02)
+        assert server.process.wait(10) == 0
+
+
+def test_an_idle_kept_connection_does_not_hold_the_server(exported, serve, tmp_path):
+    with serve(exported(), tmp_path / "log", "--drain", "0") as server, httpx.Client(trust_env=False) as http:
+        assert http.post(f"{server.url}/v1/models/tiny:predict", content=BODY).status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
