@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("statistics", "input", "workers", "pipeline")
+BENCHES = ("statistics", "input", "workers", "serving", "pipeline")
 
 
 def main() -> None:

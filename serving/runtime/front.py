@@ -78,7 +78,7 @@ class Front:
             f"/v2/models/{name}/infer": V2(scorer.packing, max_rows, name),
         }
         self._ready = frozenset({"/v2/health/ready", f"/v2/models/{name}/ready", f"/v1/models/{name}"})
-        self._bytes = 0
+        self.bytes = 0
         self._ids = map(f"{secrets.token_hex(6)}-{{:x}}".format, count(1))
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -97,15 +97,13 @@ class Front:
         given, expected, is_long = _read(scope["headers"])
         named = given if ID.fullmatch(given) else next(self._ids).encode()
         headers: list[tuple[bytes, bytes]] = [(b"x-request-id", named)]
-        self._bytes += expected
+        held = Held(self)
         try:
-            if self._bytes > BODIES * self._max_bytes and expected > LARGE_BYTES:
-                self._metrics.refused["overloaded"] += 1
-                raise Overloaded
             if expected > self._max_bytes:
                 raise too_large(self._max_bytes)
+            held.add(expected)
             self._batcher.admit()
-            body = await self._body(receive)
+            body = await self._body(receive, held)
             try:
                 if is_long:
                     raise NotPlain
@@ -123,27 +121,34 @@ class Front:
                 self._metrics.refused["too_large"] += 1
             await respond(send, status, orjson.dumps({"error": sentence}), (*self._closed(headers), *more))
         finally:
-            self._bytes -= expected
+            self.bytes -= held.bytes
         self._metrics.answered(protocol.name, str(status), time.perf_counter() - started)
 
-    async def _body(self, receive: Receive) -> bytes:
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if message["type"] == "http.request" and not message.get("more_body"):
-            if len(body) > self._max_bytes:
-                raise too_large(self._max_bytes)
-            return body
-        parts = [body]
-        size = len(body)
-        while message["type"] == "http.request" and message.get("more_body"):
+    async def _body(self, receive: Receive, held: "Held") -> bytes:
+        parts: list[bytes] = []
+        size, is_more = 0, True
+        while is_more:
             message = await receive()
+            if message["type"] != "http.request":
+                raise Gone
             parts.append(message.get("body", b""))
             size += len(parts[-1])
+            is_more = message.get("more_body", False)
             if size > self._max_bytes:
                 raise too_large(self._max_bytes)
-        if message["type"] != "http.request":
-            raise Gone
-        return b"".join(parts)
+            if size > held.bytes:  # a body whose length was not declared
+                held.add(size - held.bytes)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def check_room(self) -> None:
+        """Refuses a large body while the server holds as many as it may.
+
+        Raises:
+            Overloaded: try again in a second.
+        """
+        if self.bytes > BODIES * self._max_bytes:
+            self._metrics.refused["overloaded"] += 1
+            raise Overloaded
 
     async def _answer(self, protocol: V1 | V2, body: bytes, request_id: bytes) -> bytes:
         if len(body) <= LARGE_BYTES:
@@ -200,6 +205,25 @@ class Front:
             await send(message)
 
         return closing
+
+
+class Held:
+    """The bytes that one request holds of those that the server may hold for all."""
+
+    def __init__(self, front: Front) -> None:
+        self.bytes = 0
+        self._front = front
+
+    def add(self, count: int) -> None:
+        """Counts more bytes; small requests always have room.
+
+        Raises:
+            Overloaded: there is no room.
+        """
+        self.bytes += count
+        self._front.bytes += count
+        if self.bytes > LARGE_BYTES:
+            self._front.check_room()
 
 
 def _read(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, int, bool]:

@@ -81,9 +81,16 @@ class Scorer:
         return Answered(answers(spec.task, spec.classes, self.threshold, {spec.output: scores}), spec.classes)
 
     def warm_up(self, sizes: Iterable[int]) -> None:
-        """Scores batches of these sizes: what TensorFlow does on the first call of a size is then done."""
-        for rows in sizes:
-            self.scores(joined([self.example] * rows))
+        """Scores batches of these sizes: what TensorFlow does on the first call of a size is then done.
+
+        Raises:
+            ServingError: the model cannot answer one of them.
+        """
+        try:
+            for rows in sizes:
+                self.answer(self.scores(joined([self.example] * rows)))
+        except (tf.errors.OpError, ValueError, ArithmeticError) as error:
+            raise self._mute(error) from error
 
     def outputs_metadata(self, datatype: Callable[[Tensor], str]) -> list[dict[str, Any]]:
         """The answers as V2's model metadata lists them."""

@@ -3,10 +3,14 @@
 import asyncio
 import json
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 import httpx
 import pytest
+
+from lockgate.shipping.server import command, environment
 
 ROW = {"distance": 500, "carrier": "UA", "Zeit é": 1380604500}
 BODY = json.dumps({"instances": [ROW]}).encode()
@@ -95,3 +99,21 @@ def test_an_idle_kept_connection_does_not_hold_the_server(exported, serve, tmp_p
         assert http.post(f"{server.url}/v1/models/tiny:predict", content=BODY).status_code == 200
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(10) == 0
+
+
+def test_a_server_that_is_still_loading_stops_at_once(exported):
+    """The first process of a container would ignore the signal, had it not asked for it."""
+    words = command(exported(), "tiny", ["--port", "0"])
+    loading = subprocess.Popen(words, env=environment(), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not handles(loading.pid, signal.SIGTERM):
+        assert time.monotonic() < deadline
+        assert loading.poll() is None
+    loading.send_signal(signal.SIGTERM)
+    assert loading.wait(20) == 0
+
+
+def handles(pid, wanted):
+    """Whether the process has a handler for the signal, as Linux tells."""
+    line = next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("SigCgt"))
+    return bool(int(line.split()[1], 16) >> (wanted - 1) & 1)
