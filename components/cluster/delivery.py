@@ -43,7 +43,7 @@ class ClusterDelivery:
         Raises:
             DeliveryError: the cluster refuses an object, or the pods do not serve in time; with their words.
         """
-        self._check_runtime(revision.namespace)
+        self._check_runtime()
         self._check_name(revision)
         before = self._routed(revision)
         # That the route cannot be moved should be known before pods are made for it.
@@ -60,9 +60,8 @@ class ClusterDelivery:
         self._wait_for_route(revision, moved["metadata"]["generation"])
         return self._sentence(revision, before)
 
-    def _check_runtime(self, namespace: str) -> None:
-        own = f"{collection('serving.kserve.io/v1alpha1', 'servingruntimes', namespace)}/{RUNTIME}"
-        if self._objects.find(own) is None and self._objects.find(RUNTIME_PATH) is None:
+    def _check_runtime(self) -> None:
+        if self._objects.find(RUNTIME_PATH) is None:
             raise DeliveryError(
                 f"The cluster has no ClusterServingRuntime {RUNTIME}.",
                 "It says how KServe runs Lockgate's models.",

@@ -24,8 +24,6 @@ from lockgate.workspace import Workspace
 from tests.cluster.kube import Kubectl
 
 ROOT = Path(__file__).parents[2]
-BASE = ROOT / "manifests" / "base"
-TAG = "dev"
 CHANGES = {"serving": {"rows": 300, "latency_ms": 5000, "load_seconds": 240, "memory_mb": 1500}}
 READY_SECONDS = 300.0
 
@@ -110,19 +108,7 @@ class Place:
 
 
 def place(kubectl: Kubectl, namespace: str, bucket: str, gateway: str) -> Place:
-    """Installs what the namespace needs, from the manifests that a platform engineer applies."""
-    runtime, storage = yaml.safe_load_all((BASE / "serving-runtime.yaml").read_text())
-    # In the namespace, where it goes before the cluster's: this test's image is no other test's.
-    container = runtime["spec"]["containers"][0]
-    container["image"] = container["image"].rpartition(":")[0] + f":{TAG}"
-    kubectl.apply(runtime | {"kind": "ServingRuntime"}, namespace=namespace)
-    kubectl.apply(storage)
-    for document in yaml.safe_load_all((BASE / "access" / "push.yaml").read_text()):
-        if document["kind"] != "ServiceAccount":
-            document["metadata"]["namespace"] = namespace
-            for subject in document.get("subjects", ()):
-                subject["namespace"] = namespace
-            kubectl.apply(document)
+    """A namespace, with the rights that manifests/base gives to the push step in it."""
     return Place(namespace, f"{bucket}/models", gateway, as_account(kubectl, namespace, "lockgate-push"))
 
 

@@ -14,7 +14,7 @@ from lockgate.errors import DeliveryError
 from lockgate.shipping.manifest import routed
 from lockgate.shipping.revision import Revision
 from lockgate.steps.step import Settings
-from tests.cluster import served
+from tests.cluster.conftest import TAG
 from tests.cluster.kube import Kubectl, wait_for
 from tests.cluster.load import Load
 from tests.cluster.served import Place, as_account, place, trained, upload, variant
@@ -178,7 +178,7 @@ def test_the_step_delivers_from_its_own_pod_with_its_own_account(
     settings = Settings(project=there.project(replicas=1), version="test").model_dump_json()
     container = {
         "name": "main",
-        "image": f"docker.io/lockgate/pipeline:{served.TAG}",
+        "image": f"docker.io/lockgate/pipeline:{TAG}",
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-c", DELIVER, settings, there.store, model.name],
         "env": [{"name": "STORAGE_EMULATOR_HOST", "value": emulator}],
