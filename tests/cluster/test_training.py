@@ -332,6 +332,7 @@ def test_a_step_in_a_pod_has_all_the_rights_it_needs_and_lends_its_image(
     assert done is not None
     check_planned(LoopState.model_validate_json(done), alone, resumed=0)
     cluster.await_gone(job)
+    cluster.kubectl("delete", "pod", "the-step", "-n", cluster.namespace)
 
 
 def test_workers_that_no_node_takes_end_in_an_error_after_the_deadline(
@@ -352,7 +353,16 @@ def test_one_worker_that_never_starts_ends_in_an_error_and_the_other_leaves_at_o
     cluster: Cluster, features: Path
 ) -> None:
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "one"}}
-    names = ("get", "pods", "-n", cluster.namespace, "-o", "name")
+    names = (
+        "get",
+        "pods",
+        "-n",
+        cluster.namespace,
+        "-o",
+        "name",
+        "--field-selector",
+        "status.phase!=Succeeded",
+    )
     wait_for(lambda: not cluster.kubectl(*names), ALL_GONE, "the end of other tests' pods")
     cluster.kubectl.apply({**quota, "spec": {"hard": {"pods": "1"}}}, namespace=cluster.namespace)
     try:
