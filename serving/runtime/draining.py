@@ -24,6 +24,8 @@ log = logging.getLogger("lockgate.serving")
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Connections that were accepted, but whose request is still on its way.
 LINGER_SECONDS = 0.3
+# By then the event loop has closed its own handle of the listening socket.
+CLOSE_SECONDS = 0.05
 SO_ATTACH_FILTER = 26
 # Classic BPF over a TCP segment: load its flags (byte 13); is SYN (2) set? drop it : take it.
 REFUSE_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 2), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
@@ -81,22 +83,57 @@ class DrainingServer(uvicorn.Server):
             await asyncio.wait_for(self._now.wait(), self._seconds)
         for listening in self._listening:
             refuse_new(listening)
-        # The connections that the kernel has accepted for us are still taken and answered.
+        await self._take_last()
         await asyncio.sleep(LINGER_SECONDS)
         await self._finish()
         self.should_exit = True
+
+    async def _take_last(self) -> None:
+        """Stops listening; the connections that the kernel has accepted for us are still taken and answered.
+
+        Closing resets what waits in the socket's queue. The event loop closes its socket only some time after
+        its last look into the queue, so a second handle is kept open until then, emptied and closed at once.
+        """
+        last = [listening.dup() for listening in self._listening]
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(CLOSE_SECONDS)
+        taken = [connection for listening in last for connection in emptied(listening)]
+        loop = asyncio.get_running_loop()
+        for connection in taken:
+            await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg, assignment, union-attr]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
+
+def emptied(listening: socket.socket) -> list[socket.socket]:
+    """Closes a listening socket; returns the connections that waited in its queue."""
+    listening.setblocking(False)
+    taken = []
+    with listening:
+        while True:
+            try:
+                taken.append(listening.accept()[0])
+            except BlockingIOError:
+                break
+    return taken
 
 
 def refuse_new(listening: socket.socket) -> None:
     """Lets the kernel drop requests for new connections, while those that wait are still accepted.
 
     Closing a listening socket resets the connections in its queue, on which clients may have sent requests
-    already. A dropped SYN is sent again by the client, and then finds the port closed: nothing is lost.
+    already. A dropped SYN is sent again by the client, and then finds the port closed: nothing is lost. Some
+    kernels let only root do this; without it, what comes in the microseconds of the closing is reset.
     """
     program = b"".join(struct.pack("HBBI", *line) for line in REFUSE_SYN)
     buffer = ctypes.create_string_buffer(program, len(program))
     try:
         option = struct.pack("HL", len(REFUSE_SYN), ctypes.addressof(buffer))
         listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
-    except OSError as error:  # no Linux, or one that forbids it: then connections may be reset at the end
-        log.info("new connections cannot be refused before the end: %s", error.strerror)
+    except OSError as error:  # no Linux, or one that forbids it
+        log.debug("new connections cannot be refused before the end: %s", error.strerror)
