@@ -6,7 +6,13 @@ the index is JOB_COMPLETION_INDEX, and the other workers are named by TF_CONFIG,
 """
 
 import os
+import signal
 import sys
+
+if __name__ == "__main__":
+    # Before the imports, which take a second: until somebody asks for it, a container's first process ignores
+    # SIGTERM, and its pod would last for all of its grace. `StopSignals` takes the signal that waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
 
 from lockgate.errors import TrainingError
 from lockgate.process import collect_rarely
