@@ -13,7 +13,7 @@ from tests.cluster.manifests.objects import Object, is_taken, moved, revision, w
 from tests.manifests.built import CLUSTER_WIDE
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def place(kubectl: Kubectl, base: list[Object]) -> Iterator[str]:
     """All of manifests/base in a namespace of its own, its policies over all namespaces included."""
     name = f"lockgate-{uuid.uuid4().hex[:6]}"
