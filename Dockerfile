@@ -42,7 +42,7 @@ RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/runti
 FROM serving AS steps
 ARG PIP_INDEX_URL=
 RUN apt-get update -qq \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends git > /dev/null \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends git openssh-client > /dev/null \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
 COPY requirements/pipeline.txt requirements/stand-ins/farmhash.py /opt/install/
 RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/pipeline.txt \
