@@ -5,6 +5,7 @@ KUBECONFIG chooses the cluster, STORAGE_EMULATOR_HOST names a GCS emulator that 
 """
 
 import copy
+import json
 import os
 import re
 import subprocess
@@ -24,6 +25,7 @@ TAG = os.environ.get("LOCKGATE_TEST_TAG", "dev")
 IMAGE = re.compile(r"(docker\.io/lockgate/[a-z]+):[\w.-]+")
 SHARED = ("ClusterTrainingRuntime", "ClusterServingRuntime", "ClusterStorageContainer", "ClusterRole")
 OWN = ("ServiceAccount", "Role", "RoleBinding", "ClusterRoleBinding")
+TEST_LABEL = "lockgate.dev/test"
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 
 
@@ -50,12 +52,28 @@ def kubectl() -> Kubectl:
 
 
 @pytest.fixture(scope="session")
-def base(kubectl: Kubectl) -> list[dict[str, Any]]:
-    """The objects of manifests/base with the images that were built for tests; cluster-wide ones applied."""
+def base(kubectl: Kubectl) -> Iterator[list[dict[str, Any]]]:
+    """The objects of manifests/base with the images that were built for tests.
+
+    The cluster-wide ones are applied, and gone after the session. A cluster where Lockgate is deployed has
+    them already, and they are not a test's to change.
+    """
     text = kubectl("kustomize", str(ROOT / "manifests" / "base"))
     objects = list(yaml.safe_load_all(IMAGE.sub(rf"\1:{TAG}", text)))
-    kubectl.apply(*(o for o in objects if o["kind"] in SHARED))
-    return objects
+    shared = [o for o in objects if o["kind"] in SHARED]
+    for thing in shared:
+        thing["metadata"].setdefault("labels", {})[TEST_LABEL] = "session"
+        if thing["kind"] == "ClusterStorageContainer" and (host := os.environ.get("STORAGE_EMULATOR_HOST")):
+            thing["spec"]["container"]["env"] = [{"name": "STORAGE_EMULATOR_HOST", "value": host}]
+        found = kubectl("get", thing["kind"], thing["metadata"]["name"], "--ignore-not-found", "-o", "json")
+        if found and TEST_LABEL not in json.loads(found)["metadata"].get("labels", {}):
+            pytest.fail("Lockgate is deployed on this cluster; its tests need one where it is not.")
+    kubectl.apply(*shared)
+    try:
+        yield objects
+    finally:
+        for thing in shared:
+            kubectl("delete", thing["kind"], thing["metadata"]["name"], "--ignore-not-found")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +87,7 @@ def namespace(kubectl: Kubectl, base: list[dict[str, Any]]) -> Iterator[str]:
         yield name
     finally:
         kubectl("delete", "namespace", name, "--wait=false")
-        kubectl("delete", "clusterrolebinding", "--ignore-not-found", "-l", f"lockgate.dev/test={name}")
+        kubectl("delete", "clusterrolebinding", "--ignore-not-found", "-l", f"{TEST_LABEL}={name}")
 
 
 def moved(original: dict[str, Any], namespace: str) -> dict[str, Any]:
@@ -77,7 +95,7 @@ def moved(original: dict[str, Any], namespace: str) -> dict[str, Any]:
     changed = copy.deepcopy(original)
     if original["kind"] == "ClusterRoleBinding":
         changed["metadata"]["name"] += f"-{namespace}"
-        changed["metadata"]["labels"]["lockgate.dev/test"] = namespace
+        changed["metadata"]["labels"][TEST_LABEL] = namespace
     else:
         changed["metadata"]["namespace"] = namespace
     for subject in changed.get("subjects", ()):

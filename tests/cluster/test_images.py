@@ -175,3 +175,11 @@ def test_starts_by_the_role_s_own_words(kubectl, namespace, role):
     kubectl.apply(pod(f"start-{role}", role, **own), namespace=namespace)
     said = outcome(kubectl, namespace, f"start-{role}")
     assert said.startswith("0.1.0" if role == "controller" else "usage:")
+
+
+def test_is_no_larger_than_a_node_should_pull(kubectl, look, role):
+    name = f"docker.io/lockgate/{role}:{TAG}"
+    nodes = kubectl.get("nodes")["items"]
+    sizes = [i["sizeBytes"] for n in nodes for i in n["status"]["images"] if name in (i.get("names") or ())]
+    assert sizes, f"no node tells the size of {name}"
+    assert max(sizes) < (300e6 if role == "controller" else 3e9)

@@ -148,9 +148,11 @@ class Run:
 
     def log(self, task: str) -> str:
         """What the task's pod printed."""
-        return self.kubectl("logs", f"{self._label()}-{task}", "-n", self.namespace)
+        return self.kubectl("logs", f"{self.label}-{task}", "-n", self.namespace)
 
-    def _label(self) -> str:
+    @property
+    def label(self) -> str:
+        """What the names of the run's pods begin with."""
         return self.root.rpartition("/")[2]
 
     def pod(self, name: str, executor: Mapping[str, Any], executor_input: str) -> Values:
@@ -168,7 +170,7 @@ class Run:
         return {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": f"{self._label()}-{name}", "labels": {"pipeline/runid": self._label()}},
+            "metadata": {"name": f"{self.label}-{name}", "labels": {"pipeline/runid": self.label}},
             "spec": {
                 "restartPolicy": "Never",
                 "serviceAccountName": self.service_account,

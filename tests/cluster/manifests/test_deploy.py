@@ -46,7 +46,7 @@ def test_status_shows_models_jobs_and_verdicts(kubectl, place):
     assert any("model gate open: 3 of 3 checks passed" in " ".join(line) for line in shown)
 
 
-def test_deploy_shows_what_changes_and_then_changes_nothing(kubectl, base, tmp_path):
+def test_deploy_shows_what_changes_and_then_changes_nothing(kubectl, base, emulator, tmp_path):
     if kubectl("get", "namespace", "lockgate", "--ignore-not-found"):
         pytest.skip("the cluster has a namespace lockgate; this test wants to make it, and to remove it")
     overlay_folder = tmp_path / "overlay"
@@ -55,11 +55,13 @@ def test_deploy_shows_what_changes_and_then_changes_nothing(kubectl, base, tmp_p
     content = {
         "resources": [os.path.relpath(MANIFESTS / "overlays" / "local", overlay_folder)],
         "images": [{"name": f"docker.io/lockgate/{name}", "newTag": TAG} for name in names],
-        # This cluster's initializer knows its emulator by itself, and other tests go on using the object.
+        # The emulator of this cluster: other tests go on using the object.
         "patches": [
             {
                 "target": {"kind": "ClusterStorageContainer"},
-                "patch": yaml.safe_dump([{"op": "remove", "path": "/spec/container/env"}]),
+                "patch": yaml.safe_dump(
+                    [{"op": "replace", "path": "/spec/container/env/0/value", "value": emulator}]
+                ),
             }
         ],
     }
