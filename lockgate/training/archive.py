@@ -10,6 +10,7 @@ from lockgate.storage import BUCKET_SCHEME, Store, store_at, write_atomically
 
 POINTER = "checkpoint.json"
 BEST = "best.npz"
+ATTEMPTS = 5
 
 
 class Pointer(Record):
@@ -40,17 +41,39 @@ class Archive:
         self._seen: bytes | None = None
 
     def restore(self, folder: Path) -> None:
-        """Brings the newest whole checkpoint and the best weights into a folder, as `Keeper` reads them."""
+        """Brings the newest whole checkpoint and the best weights into a folder, as `Keeper` reads them.
+
+        Raises:
+            StorageError: a file is gone that the pointer names.
+        """
         self._seen = self._store.read(POINTER)
-        if self._seen is None:
-            return
-        pointer = Pointer.model_validate_json(self._seen)
-        for name in pointer.files:
-            self._fetch(name, folder / name.rpartition("/")[2])
+        for _ in range(ATTEMPTS):
+            if self._seen is None:
+                return
+            gone = self._fetch(Pointer.model_validate_json(self._seen), folder)
+            if gone is None:
+                return
+            # The chief may have gone on meanwhile, and have deleted what this process was fetching.
+            before, self._seen = self._seen, self._store.read(POINTER)
+            if self._seen == before:
+                break
+        raise StorageError(
+            f"{self._store.address}/{gone} is gone, though {POINTER} names it.",
+            "A checkpoint is deleted only after a newer one is pointed to.",
+            f"Delete {self._store.address}/{POINTER} to train from the start.",
+        )
+
+    def _fetch(self, pointer: Pointer, folder: Path) -> str | None:
+        """Brings what a pointer names into a folder; returns the first name that is not there."""
+        places = {name: folder / name.rpartition("/")[2] for name in pointer.files}
         if pointer.best is not None:
-            self._fetch(pointer.best, folder / BEST)
+            places[pointer.best] = folder / BEST
+        for name, path in places.items():
+            if not self._store.fetch(name, path):
+                return name
         newest = f'model_checkpoint_path: "ckpt-{pointer.step}"\n'
         write_atomically(folder / "checkpoint", f"{newest}all_{newest.replace('path:', 'paths:')}".encode())
+        return None
 
     def keep(self, folder: Path, step: int, *, has_new_best: bool) -> None:
         """Sends the checkpoint of a step from a folder; older ones are deleted once it is pointed to.
@@ -95,14 +118,6 @@ class Archive:
 
         self._store.replace(POINTER, change)
         self._seen = text
-
-    def _fetch(self, name: str, path: Path) -> None:
-        if not self._store.fetch(name, path):
-            raise StorageError(
-                f"{self._store.address}/{name} is gone, though {POINTER} names it.",
-                "A checkpoint is deleted only after a newer one is pointed to.",
-                f"Delete {self._store.address}/{POINTER} to train from the start.",
-            )
 
 
 def is_remote(address: str) -> bool:

@@ -8,13 +8,14 @@ the index is JOB_COMPLETION_INDEX, and the other workers are named by TF_CONFIG,
 import os
 import signal
 import sys
+import traceback
 
 if __name__ == "__main__":
     # Before the imports, which take a second: until somebody asks for it, a container's first process ignores
     # SIGTERM, and its pod would last for all of its grace. `StopSignals` takes the signal that waits.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
 
-from lockgate.errors import TrainingError
+from lockgate.errors import StorageError, TrainingError
 from lockgate.process import collect_rarely
 from lockgate.storage import Store, store_at
 from lockgate.training.archive import Superseded
@@ -41,14 +42,7 @@ def main(job_address: str, worker: int) -> Exit:
     try:
         return _train(store, name, worker, watchdog, signals)
     except Exception as error:
-        if is_lost_peer(error):
-            print(f"A peer was lost: {error}", flush=True)
-            return Exit.PEER_LOST
-        is_memory = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
-        told = out_of_memory(worker, error) if is_memory else error
-        store.write(error_name(worker), text_of(told).encode())
-        print(f"Worker {worker} failed by {type(error).__name__}; the step tells of it.", flush=True)
-        return Exit.OUT_OF_MEMORY if is_memory else Exit.USER_ERROR
+        return failed(store, worker, error)
     finally:
         watchdog.stop()
 
@@ -100,6 +94,26 @@ def _train(store: Store, name: str, worker: int, watchdog: Watchdog, signals: St
     return Exit.DONE
 
 
+def failed(store: Store, worker: int, error: Exception) -> Exit:
+    """Tells of an error where it is looked for: one of the user's in the store, all others in the log."""
+    if is_lost_peer(error):
+        print(f"A peer was lost: {error}", flush=True)
+        return Exit.PEER_LOST
+    if isinstance(error, StorageError):
+        # It may be there again when the worker is.
+        print(f"The storage failed: {error}", flush=True)
+        return Exit.PEER_LOST
+    is_memory = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+    told = text_of(out_of_memory(worker, error) if is_memory else error)
+    try:
+        store.write(error_name(worker), told.encode())
+    except Exception as refused:
+        print(f"{told}\nThe step is not told of it: {refused}", flush=True)
+    else:
+        print(f"Worker {worker} failed by {type(error).__name__}; the step tells of it.", flush=True)
+    return Exit.OUT_OF_MEMORY if is_memory else Exit.USER_ERROR
+
+
 def is_lost_peer(error: Exception) -> bool:
     """Whether TensorFlow's error means that another worker is gone, not that this one is wrong."""
     name, text = type(error).__name__, str(error).lower()
@@ -132,8 +146,16 @@ def _end(reason: str) -> None:
 
 
 if __name__ == "__main__":
-    # Not sys.exit: TensorFlow's threads for the other workers may wait for ones that have ended.
-    code = main(sys.argv[1], int(sys.argv[2] if len(sys.argv) > 2 else os.environ[INDEX]))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    code = 1
+    try:
+        code = main(sys.argv[1], int(sys.argv[2] if len(sys.argv) > 2 else os.environ[INDEX]))
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            # Not sys.exit: TensorFlow's threads for the other workers may wait for ones that have ended.
+            os._exit(code)

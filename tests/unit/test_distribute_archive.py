@@ -1,10 +1,12 @@
 """Checkpoints behind a pointer, as in a bucket: a folder's store keeps the same promises."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lockgate.disk import FolderStore
+from lockgate.errors import StorageError
 from lockgate.training.archive import POINTER, Archive, Pointer, Superseded, forget
 from lockgate.training.loop import Stopped, Watch
 from lockgate.training.reports import PROGRESS, Reports
@@ -75,6 +77,38 @@ def test_a_process_that_was_left_over_writes_nothing_that_counts(tmp_path: Path)
     found = store.read(POINTER)
     assert found is not None
     assert sorted(Pointer.model_validate_json(found).files) == store.names("steps/")
+
+
+class Overtaking(FolderStore):
+    """A store where the chief keeps its next checkpoints while another process fetches."""
+
+    keeps: tuple[Callable[[], None], ...] = ()
+
+    def fetch(self, name: str, path: Path) -> bool:
+        if self.keeps:
+            self.keeps[0]()
+            self.keeps = self.keeps[1:]
+        return super().fetch(name, path)
+
+
+def test_a_restore_that_the_chief_overtakes_starts_again_at_the_newer_checkpoint(tmp_path: Path) -> None:
+    store, local = Overtaking(tmp_path / "store"), tmp_path / "local"
+    chief = Archive(store)
+    for step in (8, 16, 24):
+        write(local, step)
+    chief.keep(local, 8, has_new_best=False)
+    store.keeps = tuple(lambda s=s: chief.keep(local, s, has_new_best=False) for s in (16, 24))
+    assert {"checkpoint", "state-24.json"} <= restored(store, tmp_path / "fresh")
+    assert "ckpt-24" in (tmp_path / "fresh" / "checkpoint").read_text()
+
+
+def test_a_file_that_is_gone_for_good_is_an_error(tmp_path: Path) -> None:
+    store, local = FolderStore(tmp_path / "store"), tmp_path / "local"
+    write(local, 8)
+    Archive(store).keep(local, 8, has_new_best=False)
+    store.delete(store.names("steps/")[0])
+    with pytest.raises(StorageError, match=r"is gone, though checkpoint\.json names it"):
+        restored(store, tmp_path / "fresh")
 
 
 def test_the_best_weights_stay_until_there_are_better_ones(tmp_path: Path) -> None:

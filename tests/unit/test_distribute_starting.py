@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from lockgate.errors import TrainingError
+from lockgate.disk import FolderStore
+from lockgate.errors import StorageError, TrainingError
 from lockgate.training.exits import Exit
 from lockgate.training.job import DONE
 from lockgate.training.peers import PEERS, WORKERS, wait_for_names
 from lockgate.training.reports import error_of, text_of
 from lockgate.training.state import LoopState
 from lockgate.training.watchdog import Watchdog
+from lockgate.training.worker import failed
 from tests.unit.test_distribute import ROWS, job_of
 from tests.unit.training_data import write_features
 
@@ -196,3 +198,44 @@ def test_an_error_keeps_its_three_sentences_and_is_told_once() -> None:
     assert error_of({1: text_of(TrainingError("a", "", "c"))}).args == ("a", "", "c")
     texts = {1: text_of(ValueError("same")), 0: text_of(ValueError("same"))}
     assert error_of(texts).given == "Training failed in worker 0, 1:\nValueError: same"
+
+
+class Away(FolderStore):
+    """A bucket that does not answer."""
+
+    def write(self, name: str, data: bytes, *, is_new: bool = False) -> bool:
+        raise StorageError("The bucket does not answer.")
+
+
+def test_a_bucket_that_is_away_is_not_the_users_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failed(Away(tmp_path), 0, StorageError("The bucket does not answer.")) == Exit.PEER_LOST
+    assert "The bucket does not answer." in capsys.readouterr().out
+
+
+def test_an_error_that_cannot_be_written_is_printed_and_keeps_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failed(Away(tmp_path), 0, ValueError("no such column")) == Exit.USER_ERROR
+    said = capsys.readouterr().out
+    assert "no such column" in said
+    assert "The bucket does not answer." in said
+    assert failed(Away(tmp_path), 0, MemoryError()) == Exit.OUT_OF_MEMORY
+
+
+LEAVING = """
+import sys
+
+def network(inputs, project):
+    sys.exit("left in the middle")
+"""
+
+
+def test_a_worker_that_is_left_in_the_middle_ends_and_says_why(features: Path) -> None:
+    job = job_of(features, "leaving", code=LEAVING, model={"function": "own.py:network"})
+    job.save(Path(job.folder) / "job.json")
+    command = [sys.executable, "-m", "lockgate.training.worker", f"{job.folder}/job.json", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode not in (Exit.DONE, Exit.SAVED)
+    assert "left in the middle" in done.stderr
