@@ -9,7 +9,7 @@ from components.cluster.logs import ChiefLog
 from components.cluster.observing import Sightings, Worker, absent, decide, newest, worker_of
 from components.cluster.verdict import Jobs, Verdict
 from components.cluster.work import Work
-from lockgate.errors import ClusterError, TrainingError
+from lockgate.errors import ClusterError, StorageError, TrainingError
 from lockgate.project import Training
 from lockgate.storage import Store
 from lockgate.training.exits import Action
@@ -80,8 +80,8 @@ class Following:
             try:
                 action, workers, verdict = self._look(progress)
                 answered_at = self._clock()
-            except Unreachable:
-                # The job goes on without us; only a cluster that is gone for long is given up.
+            except (Unreachable, StorageError):
+                # The job goes on without us; only a cluster or a bucket that is gone for long is given up.
                 if self._clock() - answered_at > PATIENCE:
                     raise
                 time.sleep(POLL)

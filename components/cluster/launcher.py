@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from lockgate.training.job import Job
 
-JOB_FILE = "job.json"
 IMAGE_VARIABLE = "LOCKGATE_IMAGE"
 PASSED = ("STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT", "TF_CPP_MIN_LOG_LEVEL")
 KUEUE = "/apis/kueue.x-k8s.io"
@@ -71,7 +70,7 @@ class PodWorkers:
         jobs: Jobs = TrainJobs(api) if work.pods.launcher == "trainjob" else IndexedJobs(api)
         _check_queue(api, work)
         with stop_wishes() as wants_stop:
-            self._launch(api, jobs, work, job)
+            self._launch(api, jobs, work, job, wants_stop)
             following = Following(api, jobs, work, job.settings, store_at(job.folder), self._tell)
             try:
                 return following.follow(progress, wants_stop)
@@ -99,14 +98,14 @@ class PodWorkers:
 
     def _work(self, api: Api, job: "Job") -> Work:
         pods = job.project.cluster.training
-        own = own_pod(api, self._environment)
+        own, digest = own_pod(api, self._environment), job.digest()
         image = pods.image or self._environment.get(IMAGE_VARIABLE) or (own.image if own else TRAINER_IMAGE)
         return Work(
             name=job_name(job.project.name, job.folder),
             namespace=self._namespace,
             model=job.project.name,
-            job=f"{job.folder}/{JOB_FILE}",
-            job_digest=job.digest(),
+            job=f"{job.folder}/{job_file(digest)}",
+            job_digest=digest,
             workers=job.settings.workers,
             image=image,
             pods=pods,
@@ -117,18 +116,18 @@ class PodWorkers:
             owner=own.owner if own is not None and own.namespace == self._namespace else None,
         )
 
-    def _launch(self, api: Api, jobs: Jobs, work: Work, job: "Job") -> None:
+    def _launch(self, api: Api, jobs: Jobs, work: Work, job: "Job", wants_stop: Callable[[], bool]) -> None:
         """Makes the job, or leaves the one that this step made in an earlier life."""
         found = jobs.find(work)
         if found is not None and _is_over(jobs, found):
             _remove(jobs, work, self._tell)
             found = None
         if found is None:
-            _await_gone(api, jobs, work)
+            _await_gone(api, jobs, work, wants_stop)
             store = store_at(job.folder)
             for name in (*store.names("error-"), PROGRESS):
                 store.delete(name)
-            store.write(JOB_FILE, job.model_dump_json().encode())
+            store.write(job_file(work.job_digest), job.model_dump_json().encode())
             try:
                 jobs.create(work)
             except Taken:
@@ -147,6 +146,11 @@ class PodWorkers:
         self._tell(f"{jobs.kind} {work.namespace}/{work.name} runs already: this step follows it")
 
 
+def job_file(digest: str) -> str:
+    """The name of a job's file: one's own, as workers of another job that still runs there read theirs."""
+    return f"job-{digest[:8]}.json"
+
+
 def _is_over(jobs: Jobs, found: Mapping[str, object]) -> bool:
     """Whether a job is going, or has ended without anybody looking on."""
     metadata = found["metadata"]
@@ -163,10 +167,12 @@ def _remove(jobs: Jobs, work: Work, tell: Callable[[str], None]) -> None:
         tell(f"{jobs.kind} {work.namespace}/{work.name} could not be deleted: {error.given}")
 
 
-def _await_gone(api: Api, jobs: Jobs, work: Work) -> None:
+def _await_gone(api: Api, jobs: Jobs, work: Work, wants_stop: Callable[[], bool]) -> None:
     """The pods of an earlier job may still save; they have the names that the new ones are to have."""
     deadline = time.monotonic() + 2 * work.grace_seconds
     while is_there(api, jobs, work):
+        if wants_stop():
+            raise KeyboardInterrupt
         if time.monotonic() > deadline:
             raise ClusterError(
                 f"{jobs.kind} {work.namespace}/{work.name} is being deleted, and does not end.",

@@ -28,7 +28,7 @@ class Work:
         name: of the job, its service and, with the worker's index, of the pods' hosts.
         namespace: where it runs.
         model: the project's name.
-        job: the address of job.json.
+        job: the address of the job's file.
         job_digest: of its content.
         workers: how many pods.
         image: of the pods.
