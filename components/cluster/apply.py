@@ -19,6 +19,10 @@ NO_ACCESS = (
 )
 
 
+class Overtaken(DeliveryError):
+    """The object is no longer of the resourceVersion that the manifest names."""
+
+
 class Objects(Api):
     """Requests to one cluster, with server-side apply."""
 
@@ -35,6 +39,7 @@ class Objects(Api):
             The object as the server has it now.
 
         Raises:
+            Overtaken: the manifest names a resourceVersion, and the object has changed since.
             DeliveryError: another manager holds a field with another value, or the server refuses.
         """
         for attempt in range(ATTEMPTS):
@@ -128,6 +133,10 @@ def refusal(code: int, status: Mapping[str, Any], manifest: Mapping[str, Any]) -
     given = f"The cluster refuses {kind} {name}: {said}"
     if code == 409 and conflicts:
         return _conflict(kind, name, conflicts)
+    if code == 409 and "resourceVersion" in manifest["metadata"]:
+        return Overtaken(
+            given, "It must stay as it was read until it is written.", "Run the push step again."
+        )
     if code == 429 or code >= 500:
         # A webhook that restarts, too: the server calls it in vain and answers 500.
         return Unreachable(given, "", "Run the push step again later.")

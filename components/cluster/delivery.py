@@ -2,7 +2,8 @@
 
 import time
 
-from components.cluster.apply import Objects, collection, path_of
+from components.cluster.apply import Objects, Overtaken, collection, path_of
+from components.cluster.connection import Object
 from components.cluster.probe import addresses, refusal
 from components.cluster.readiness import Readiness, readiness
 from lockgate.errors import DeliveryError
@@ -20,6 +21,8 @@ POLL = 2.0
 # So long a revision must go on being ready before traffic moves: its endpoints reach the gateway meanwhile.
 SETTLED = 5.0
 ROUTE_SECONDS = 60.0
+MOVES = 5
+MOVE_PAUSE = 0.5
 RUNTIME_PATH = f"/apis/serving.kserve.io/v1alpha1/clusterservingruntimes/{RUNTIME}"
 
 
@@ -50,13 +53,7 @@ class ClusterDelivery:
         self._objects.apply(revision.route, is_trial=True)
         self._objects.apply(revision.service)
         self._wait_for_pods(revision)
-        if (now := self._routed(revision)) not in (before, (revision.name,)):
-            raise DeliveryError(
-                f"While revision {revision.name} started, another push gave the traffic to {', '.join(now)}.",
-                "A push moves the traffic from the revision that had it when the push began.",
-                "Run the push step again if this model is to have the traffic.",
-            )
-        moved = self._objects.apply(revision.route)
+        moved = self._move(revision, before)
         self._wait_for_route(revision, moved["metadata"]["generation"])
         return self._sentence(revision, before)
 
@@ -80,6 +77,30 @@ class ClusterDelivery:
                 f"If it has no traffic, delete it: `kubectl -n {namespace} delete inferenceservice {name}`; "
                 "then run the push step again.",
             )
+
+    def _move(self, revision: Revision, before: tuple[str, ...]) -> Object:
+        """Applies the route to what was read of it, and to nothing that another push has written since."""
+        for attempt in range(MOVES):
+            route = self._objects.find(path_of(revision.route))
+            now = routed(route) if route is not None else ()
+            if now not in (before, (revision.name,)):
+                raise DeliveryError(
+                    f"While revision {revision.name} started, another push gave the traffic to "
+                    f"{', '.join(now) or 'no revision'}.",
+                    "A push moves the traffic from the revision that had it when the push began.",
+                    "Run the push step again if this model is to have the traffic.",
+                )
+            metadata = dict(revision.route["metadata"])
+            if route is not None:
+                metadata["resourceVersion"] = route["metadata"]["resourceVersion"]
+            try:
+                return self._objects.apply({**revision.route, "metadata": metadata})
+            except Overtaken:
+                # The gateway writes its status there, too: that is no other push.
+                if attempt + 1 == MOVES:
+                    raise
+            time.sleep(MOVE_PAUSE)
+        raise AssertionError("the last attempt returns or raises")
 
     def _routed(self, revision: Revision) -> tuple[str, ...]:
         route = self._objects.find(path_of(revision.route))

@@ -170,7 +170,7 @@ def git(*words: str) -> subprocess.CompletedProcess[str]:
 
 def redacted(text: str) -> str:
     """The text without what could be a secret in a URL: its user part and its query."""
-    return re.sub(r"(\w://[^\s?]*)\?\S*", r"\1", re.sub(r"(\w://)[^/\s@]+@", r"\1", text))
+    return re.sub(r"(\w://[^\s?]*)\?\S*", r"\1", re.sub(r"(\w://)[^/\s]+@", r"\1", text))
 
 
 def _words(done: subprocess.CompletedProcess[str]) -> str:
@@ -179,4 +179,5 @@ def _words(done: subprocess.CompletedProcess[str]) -> str:
     useful = [
         x for x in lines if x and not x.startswith(("hint:", "Cloning into", "To ", "Done", "Everything"))
     ]
-    return redacted(" ".join(re.sub(r"\s+", " ", x).removeprefix("remote: ") for x in useful)[-1000:])
+    # Before it is cut: what is left of a URL may not look like one.
+    return redacted(" ".join(re.sub(r"\s+", " ", x).removeprefix("remote: ") for x in useful))[-1000:]

@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from components.cluster.git import GitDelivery, redacted
+from components.cluster.git import _words as words_of
 from lockgate.errors import DeliveryError
 from lockgate.project import Push
 from lockgate.shipping.gitops import changes
@@ -256,7 +257,16 @@ def test_a_password_in_the_url_is_refused_in_project_yaml():
         ("fatal: https://u:p@h/x.git: no", "fatal: https://h/x.git: no"),
         ("https://h/x?private_token=abc was", "https://h/x was"),
         ("git@host:a/b.git", "git@host:a/b.git"),
+        ("https://u:p@ss@h/x.git and https://h/y", "https://h/x.git and https://h/y"),
     ],
 )
 def test_secrets_of_urls_are_left_out(text, expected):
     assert redacted(text) == expected
+
+
+def test_a_secret_is_left_out_before_what_git_said_is_cut():
+    said = "fatal: https://user:p@ss" + "word" * 10 + "@h/x.git" + " no" * 320
+    done = subprocess.CompletedProcess([], 128, "", said)
+    assert len(said) > 1000
+    assert "word" not in words_of(done)
+    assert words_of(done).endswith(" no")

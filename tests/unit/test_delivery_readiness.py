@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from components.cluster.apply import refusal
+from components.cluster.apply import Overtaken, refusal
 from components.cluster.connection import Unreachable
 from components.cluster.probe import addresses
 from components.cluster.readiness import SOURCE_ANNOTATION, readiness
@@ -191,3 +191,10 @@ def test_what_the_server_refuses_is_said_with_what_to_do(code, status, words):
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_what_passes_is_tried_again(code):
     assert isinstance(refusal(code, {"message": "failed calling webhook"}, MADE.service), Unreachable)
+
+
+def test_a_route_that_changed_since_it_was_read_is_told_from_other_conflicts():
+    read = {**MADE.route, "metadata": {**MADE.route["metadata"], "resourceVersion": "7"}}
+    said = {"message": "Operation cannot be fulfilled on httproutes: the object has been modified"}
+    assert isinstance(refusal(409, said, read), Overtaken)
+    assert not isinstance(refusal(409, said, MADE.route), Overtaken)
