@@ -6,8 +6,9 @@ from typing import Any
 
 from lockgate.project import Project
 from lockgate.training.job import Job
+from tests.cluster.conftest import TAG
 
-IMAGE = os.environ.get("LOCKGATE_TEST_TRAINER", "docker.io/lockgate/trainer:dev")
+IMAGE = os.environ.get("LOCKGATE_TEST_TRAINER", f"docker.io/lockgate/trainer:{TAG}")
 ROWS = {"train": 4096, "tune": 512}
 STEPS = 128  # of an epoch
 EPOCHS = 2
