@@ -24,7 +24,8 @@ DIGEST_ANNOTATION = "lockgate.dev/digest"
 LONGEST_NAME = 63 - len("isvc.") - len("-predictor")
 HTTP_PORT = 80
 GRPC_PORT = 8081
-# The runtime answers for some seconds after it was told to stop, then ends what is in flight.
+# The runtime answers for 10 s after it was told to stop, then has 30 s, HTTP and gRPC at once, to end what is
+# in flight (manifests/base/serving-runtime.yaml); the rest is for the process's own end.
 TERMINATION_SECONDS = 60
 Object = dict[str, Any]
 

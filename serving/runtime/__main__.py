@@ -34,7 +34,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         "--max-rows", type=int, default=32_768, help="rows per request (default: %(default)s)"
     )
     parser.add_argument(
-        "--max-bytes", type=int, default=64 << 20, help="bytes per request (default: %(default)s)"
+        "--max-bytes", type=int, default=8 << 20, help="bytes per request (default: %(default)s)"
     )
     parser.add_argument(
         "--max-waiting",
@@ -47,7 +47,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--digest",
-        default=os.environ.get("LOCKGATE_DIGEST") or None,
+        default=os.environ.get("LOCKGATE_DIGEST"),
         help="refuse a folder of another digest (default: LOCKGATE_DIGEST)",
     )
     parser.add_argument(
@@ -100,8 +100,10 @@ def serve(given: argparse.Namespace, started: float) -> None:
     host, port = bound.getsockname()[:2]
     seconds = time.monotonic() - started
     log.info("serving %s %s at http://%s:%d after %.1f s", given.name, digest[:12], host, port, seconds)
-    server.run()
-    log.info("stopped; every request in flight was answered")
+    if server.run():
+        log.info("stopped; every request in flight was answered")
+    else:
+        log.warning("stopped; requests that were still in flight after %d s were cut off", given.grace)
 
 
 @contextmanager

@@ -38,16 +38,21 @@ class DrainingServer(uvicorn.Server):
         config: uvicorn's.
         health: is told at once.
         seconds: to answer on after SIGTERM. SIGINT (Ctrl-C), or a second signal, cuts this short.
-        finish: is awaited when nothing new is taken any more (ends gRPC).
+        finish: is awaited when nothing new is taken any more, while HTTP's last requests are answered (ends
+            gRPC); says whether all was answered.
+
+    Attributes:
+        answered: whether every request that was begun got its answer; known when `serve` has ended.
     """
 
     def __init__(
-        self, config: uvicorn.Config, health: Health, seconds: float, finish: Callable[[], Awaitable[None]]
+        self, config: uvicorn.Config, health: Health, seconds: float, finish: Callable[[], Awaitable[bool]]
     ) -> None:
         super().__init__(config)
         self._health = health
         self._seconds = seconds
         self._finish = finish
+        self.answered = False
         self._listening: list[socket.socket] = []
         self._ending: asyncio.Task[None] | None = None
         self._now = asyncio.Event()
@@ -79,14 +84,28 @@ class DrainingServer(uvicorn.Server):
             self._ending = asyncio.get_running_loop().create_task(self._end())
 
     async def _end(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._now.wait(), self._seconds)
-        for listening in self._listening:
-            refuse_new(listening)
-        await self._take_last()
-        await asyncio.sleep(LINGER_SECONDS)
-        await self._finish()
-        self.should_exit = True
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._now.wait(), self._seconds)
+            for listening in self._listening:
+                refuse_new(listening)
+            await self._take_last()
+            await asyncio.sleep(LINGER_SECONDS)
+        except Exception:
+            log.exception("the last connections could not be taken")
+        finally:
+            self.should_exit = True  # whatever happens: nobody else ends the process
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finishes what was begun, over HTTP and by `finish` at once: one deadline holds for both."""
+        finishing = asyncio.create_task(self._finish())
+        await super().shutdown(sockets)
+        self.answered = await finishing and self.answered
+
+    async def _wait_tasks_to_complete(self) -> None:
+        # Uvicorn cancels this at the deadline, and tells nobody.
+        await super()._wait_tasks_to_complete()
+        self.answered = True
 
     async def _take_last(self) -> None:
         """Stops listening; the connections that the kernel has accepted for us are still taken and answered.

@@ -35,6 +35,7 @@ LONG_WAY = frozenset({b"inference-header-content-length", b"ce-specversion"})
 JSON = (b"content-type", b"application/json")
 CLOSE = (b"connection", b"close")
 RETRY = (b"retry-after", b"1")
+CLOSED = "/v2/repository"  # the guard says why
 GONE = 499  # nginx' code for a client that left before its answer
 
 
@@ -43,7 +44,7 @@ class Gone(Exception):
 
 
 class Front:
-    """The first application: answers predictions and readiness, hands on everything else.
+    """The first application: answers predictions and readiness, hands on everything else that is read.
 
     Args:
         app: KServe's application.
@@ -78,6 +79,8 @@ class Front:
             f"/v2/models/{name}/infer": V2(scorer.packing, max_rows, name),
         }
         self._ready = frozenset({"/v2/health/ready", f"/v2/models/{name}/ready", f"/v1/models/{name}"})
+        sentence = f"Nothing takes a POST here. Predictions are at {' and '.join(self._predict)}."
+        self._no_such = orjson.dumps({"error": sentence})
         self.bytes = 0
         self._ids = map(f"{secrets.token_hex(6)}-{{:x}}".format, count(1))
 
@@ -89,6 +92,9 @@ class Front:
             await self._prediction(protocol, scope, receive, send)
         elif scope["path"] in self._ready and (reason := self._health.why_not()):
             await respond(send, 503, orjson.dumps({"ready": False, "error": reason}), (CLOSE,))
+        elif scope["method"] == "POST" and not scope["path"].startswith(CLOSED):
+            # KServe has more ways to predict, which know nothing of our limits, counts and log.
+            await respond(send, 404, self._no_such, (CLOSE,))
         else:
             await self._app(scope, receive, self._closing(send))
 
@@ -121,7 +127,7 @@ class Front:
                 self._metrics.refused["too_large"] += 1
             await respond(send, status, orjson.dumps({"error": sentence}), (*self._closed(headers), *more))
         finally:
-            self.bytes -= held.bytes
+            held.release()
         self._metrics.answered(protocol.name, str(status), time.perf_counter() - started)
 
     async def _body(self, receive: Receive, held: "Held") -> bytes:
@@ -224,6 +230,11 @@ class Held:
         self._front.bytes += count
         if self.bytes > LARGE_BYTES:
             self._front.check_room()
+
+    def release(self) -> None:
+        """Counts them no longer."""
+        self._front.bytes -= self.bytes
+        self.bytes = 0
 
 
 def _read(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, int, bool]:

@@ -40,8 +40,8 @@ class Health:
             self._scorer.answer(self._scorer.scores(self._scorer.example))
             reason = ""
         except Exception as error:  # whatever TensorFlow raises, the server is not ready
-            said = (str(error) or type(error).__name__).splitlines()[0]
-            reason = f"The model does not answer the example row: {said}"
+            # Not the error's own words: they may quote values, and readiness is public.
+            reason = f"The model does not answer the example row ({type(error).__name__})."
         if reason != self._reason:
             log.warning("%s", reason or "The model answers the example row again.")
         self._reason = reason

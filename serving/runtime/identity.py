@@ -17,6 +17,13 @@ def identify(folder: Path, promised: str | None) -> str:
     Raises:
         ServingError: no model is there, or its content is not what was promised.
     """
+    if promised == "":  # what Kubernetes makes of an annotation that is not there
+        raise ServingError(
+            "No digest is promised: LOCKGATE_DIGEST or --digest is empty, so in a pod the annotation "
+            "lockgate.dev/digest is missing.",
+            "A pod serves only the model that its annotation names.",
+            "Set the InferenceService's annotation lockgate.dev/digest; elsewhere, unset LOCKGATE_DIGEST.",
+        )
     if promised is not None and not DIGEST.fullmatch(promised):
         raise ServingError(
             f"{promised[:80]!r} is no digest.",

@@ -1,5 +1,6 @@
 """V2 over gRPC: KServe's own service, on an address of our choice, with the refusals of HTTP."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +17,20 @@ from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from lockgate.errors import ServingError
 from lockgate.shipping.decode import RequestError
-from serving.runtime.batcher import Batcher
-from serving.runtime.front import ID, refusal
+from lockgate.shipping.packing import Packed
+from serving.runtime.batcher import Batcher, Slice
+from serving.runtime.front import ID, LARGE_BYTES, Held, refusal
 from serving.runtime.metrics import Metrics
 from serving.runtime.requests import datatype, from_v2, inputs_of
 from serving.runtime.scorer import Scorer
 
 CODES = {400: StatusCode.INVALID_ARGUMENT, 404: StatusCode.NOT_FOUND, 503: StatusCode.UNAVAILABLE}
 FIELDS = {"FP32": "fp32_contents", "BOOL": "bool_contents", "BYTES": "bytes_contents"}
+# Requests that are read at once; more wait in their connections, where they hold no memory of ours. With
+# messages of the largest size, as many must still fit into a pod.
+AT_ONCE = 64
+# A clock that wakes a little early must not make an end at the deadline look like one before it.
+EARLY_SECONDS = 0.05
 REPOSITORY = "The model repository is closed: a server serves the one model that it was started with."
 
 
@@ -39,6 +46,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         metrics: is told of every prediction request.
         max_rows: of a request.
         new_id: makes an id for a request that brings none.
+        hold: counts a request's bytes among those that the server may hold for all, HTTP's included.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         metrics: Metrics,
         max_rows: int,
         new_id: Callable[[], str],
+        hold: Callable[[], Held],
     ) -> None:
         super().__init__(dataplane, repository)
         self._name = name
@@ -59,6 +68,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         self._metrics = metrics
         self._max_rows = max_rows
         self._new_id = new_id
+        self._hold = hold
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's name for it
         """Predicts; a request that is not allowed ends with INVALID_ARGUMENT and the column's name."""
@@ -67,27 +77,43 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         named = given if isinstance(given, str) and ID.fullmatch(given.encode()) else self._new_id()
         context.set_trailing_metadata((("x-request-id", named),))
         answer, status, sentence = None, StatusCode.OK, ""
+        held = self._hold()
         try:
-            answer = await self._answer(request, named)
+            held.add(request.ByteSize())
+            answer = await self._answer(request, named, is_large=held.bytes > LARGE_BYTES)
         except Exception as error:
             status, sentence = self._refused(error, named)
+        finally:
+            held.release()
         self._metrics.answered("grpc", status.name, time.perf_counter() - started)
         if answer is None:
             await context.abort(status, sentence)
         return answer
 
-    async def _answer(self, request: Any, named: str) -> Any:
+    async def _answer(self, request: Any, named: str, *, is_large: bool) -> Any:
         if request.model_name != self._name:
             raise ModelNotFound(request.model_name)
         self._batcher.admit()
+        if not is_large:
+            return self._written(request, named, await self._batcher.score(self._packed(request)))
+
+        def score() -> Slice:
+            packed = self._packed(request)
+            return Slice(self._scorer.answer(self._scorer.scores(packed)), 0, packed.rows)
+
+        return await asyncio.to_thread(self._written, request, named, await self._batcher.aside(score))
+
+    def _packed(self, request: Any) -> Packed:
         self.validate_grpc_request(request)
         is_raw = len(request.raw_input_contents) > 0
         given = list(inputs_of(InferRequest.from_grpc(request), is_raw=is_raw))
         if not given:
             raise RequestError("The request has no inputs.", "There is one for each column of the model.")
-        packed = from_v2(given, self._scorer.packing, self._max_rows, is_binary=True)
+        return from_v2(given, self._scorer.packing, self._max_rows, is_binary=True)
+
+    def _written(self, request: Any, named: str, scored: Slice) -> Any:
         answer = pb.ModelInferResponse(model_name=self._name, id=request.id or named)
-        write(answer, _chosen(request, (await self._batcher.score(packed)).columns()), is_raw=is_raw)
+        write(answer, _chosen(request, scored.columns()), is_raw=len(request.raw_input_contents) > 0)
         return answer
 
     def _refused(self, error: Exception, named: str) -> tuple[StatusCode, str]:
@@ -154,7 +180,8 @@ async def listen(servicer: Servicer, host: str, port: int, max_bytes: int) -> tu
         ServingError: nothing can listen there.
     """
     limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", max_bytes)]
-    server = aio.server(options=[*limits, ("grpc.so_reuseport", 0)])
+    options = [*limits, ("grpc.so_reuseport", 0)]
+    server = aio.server(options=options, maximum_concurrent_rpcs=AT_ONCE)
     add_GRPCInferenceServiceServicer_to_server(servicer, server)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
@@ -169,3 +196,10 @@ async def listen(servicer: Servicer, host: str, port: int, max_bytes: int) -> tu
         )
     await server.start()
     return server, bound
+
+
+async def end(server: aio.Server, grace: float) -> bool:
+    """Takes nothing new and finishes what was begun in `grace` seconds; says whether it could."""
+    begun = time.monotonic()
+    await server.stop(grace)
+    return time.monotonic() - begun < max(grace - EARLY_SECONDS, EARLY_SECONDS)

@@ -33,7 +33,7 @@ from lockgate.shipping.decode import RequestError  # noqa: E402
 from serving.runtime import rpc  # noqa: E402
 from serving.runtime.batcher import Batcher, sizes  # noqa: E402
 from serving.runtime.draining import DrainingServer  # noqa: E402
-from serving.runtime.front import Front  # noqa: E402
+from serving.runtime.front import Front, Held  # noqa: E402
 from serving.runtime.guard import protect  # noqa: E402
 from serving.runtime.health import Health  # noqa: E402
 from serving.runtime.metrics import Metrics, score_bounds  # noqa: E402
@@ -156,14 +156,19 @@ class Server(kserve.ModelServer):  # type: ignore[misc]
             metrics,
             limits.rows,
             lambda: secrets.token_hex(8),
+            lambda: Held(self._front),
         )
 
-    def run(self) -> None:
-        """Serves until SIGTERM or SIGINT, on uvloop: KServe's own start would take asyncio's slower loop."""
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve())
+    def run(self) -> bool:
+        """Serves until SIGTERM or SIGINT, on uvloop: KServe's own start would take asyncio's slower loop.
 
-    async def _serve(self) -> None:
+        Returns:
+            Whether every request that was begun got its answer.
+        """
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(self._serve())
+
+    async def _serve(self) -> bool:
         rest = RESTServer(
             self._front,
             self.dataplane,
@@ -179,11 +184,11 @@ class Server(kserve.ModelServer):  # type: ignore[misc]
             rpcs, port = await rpc.listen(self._servicer, *self._grpc, self._limits.bytes)
             log.info("gRPC listens on %s:%d", self._grpc[0], port)
 
-        async def finish() -> None:
-            if rpcs is not None:
-                await rpcs.stop(self._limits.grace)
+        async def finish() -> bool:
+            return rpcs is None or await rpc.end(rpcs, self._limits.grace)
 
         # Not by uvicorn's `fd`: it takes the socket for a Unix one and leaves Nagle's algorithm on, which
         # adds 40 ms to every answer.
         server = DrainingServer(rest.config, self._health, self._limits.drain, finish)
         await server.serve(sockets=[self._bound])
+        return server.answered

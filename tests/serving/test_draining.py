@@ -3,14 +3,19 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 from lockgate.shipping.server import command, environment
+from serving.runtime.draining import DrainingServer
+from serving.runtime.health import Health
+from serving.runtime.scorer import Scorer
 
 ROW = {"distance": 500, "carrier": "UA", "Zeit é": 1380604500}
 BODY = json.dumps({"instances": [ROW]}).encode()
@@ -99,6 +104,40 @@ def test_an_idle_kept_connection_does_not_hold_the_server(exported, serve, tmp_p
         assert http.post(f"{server.url}/v1/models/tiny:predict", content=BODY).status_code == 200
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(10) == 0
+        assert "every request in flight was answered" in server.log.read_text()
+
+
+def test_http_and_grpc_share_one_deadline_and_the_last_line_says_what_was_cut(exported, serve, tmp_path):
+    options = ("--drain", "0", "--grace", "2", "--grpc-port", "0")
+    with serve(exported(), tmp_path / "log", *options) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as begun:
+            begun.sendall(
+                b"POST /v1/models/tiny:predict HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
+                b"content-length: 100\r\n\r\n"
+            )
+            assert begun.recv(100).startswith(b"HTTP/1.1 100 ")  # the server waits for the body, in vain
+            told = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(20) == 0
+            assert 2 <= time.monotonic() - told < 8
+        assert "still in flight after 2 s were cut off" in server.log.read_text()
+        assert "every request in flight was answered" not in server.log.read_text()
+
+
+def test_the_server_ends_even_when_taking_the_last_connections_fails(exported):
+    async def finish() -> bool:
+        return True
+
+    async def end() -> bool:
+        server = DrainingServer(uvicorn.Config("serving"), Health(Scorer(exported())), 0, finish)
+        closed = socket.socket()
+        closed.close()
+        server._listening = [closed]
+        server.stop(signal.SIGINT)
+        await server._ending
+        return server.should_exit
+
+    assert asyncio.run(end())
 
 
 def test_a_server_that_is_still_loading_stops_at_once(exported):

@@ -115,6 +115,14 @@ def test_other_paths_and_methods_are_kserves(client):
     assert client.get("/v2/health/ready").json() == {"ready": True}
 
 
+def test_nothing_but_the_two_predictions_takes_a_post(client):
+    body = b" " * 400_001
+    for path in ("/v2/models/tiny/versions/1/infer", "/v1/models/tiny:explain", "/v2/models/tiny", "/"):
+        answer = client.post(path, content=body)
+        assert answer.status_code == 404
+        assert "/v1/models/tiny:predict and /v2/models/tiny/infer" in answer.json()["error"]
+
+
 def test_the_log_holds_ids_but_no_payload(client, server):
     failing = {**ROW, "carrier": "poison"}
     answer = v1(client, ROW, failing, headers={"x-request-id": "failing-1"})

@@ -1,5 +1,7 @@
 """Readiness follows predictions that really are made, and ends at once when the server is told to stop."""
 
+from dataclasses import replace
+
 from serving.runtime.health import FRESH_SECONDS, Health
 from serving.runtime.scorer import Scorer
 
@@ -13,9 +15,7 @@ def test_ready_only_while_a_prediction_works(exported):
     weights.assign(float("nan"))  # the model itself breaks: its answers are no numbers any more
     assert health.why_not() == "", "a prediction of this second still stands"
     now[0] += FRESH_SECONDS
-    assert health.why_not() == (
-        "The model does not answer the example row: The model gave 1 scores that are not finite."
-    )
+    assert health.why_not() == "The model does not answer the example row (ArithmeticError)."
     weights.assign(0.0)
     now[0] += FRESH_SECONDS
     assert health.why_not() == ""
@@ -26,3 +26,13 @@ def test_not_ready_once_told_to_stop(exported):
     assert health.why_not() == ""
     health.draining = True
     assert "told to stop" in health.why_not()
+
+
+def test_neither_the_answer_nor_the_log_holds_the_errors_own_words(exported, caplog):
+    scorer = Scorer(exported())
+    health = Health(scorer)
+    # A text where numbers belong: TensorFlow's error quotes it.
+    scorer.example = replace(scorer.example, arrays=("Geheim-4711",) * len(scorer.example.arrays))
+    with caplog.at_level("WARNING", "lockgate.serving"):
+        assert health.why_not().startswith("The model does not answer the example row (")
+    assert "Geheim-4711" not in health.why_not() + caplog.text

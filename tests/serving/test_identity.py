@@ -48,3 +48,14 @@ def test_the_server_ends_with_a_sentence_and_its_exit_code(mounted, way):
     assert ended.returncode == ServingError.exit_code
     assert "holds another model than was promised" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_pod_whose_annotation_is_missing_serves_nothing(mounted):
+    """Kubernetes then sets LOCKGATE_DIGEST to nothing, which must not mean: unchecked."""
+    folder, _ = mounted
+    words = [sys.executable, "-m", "serving.runtime", "--model", folder, "--name", "x", "--port", "0"]
+    env = environment() | {"LOCKGATE_DIGEST": ""}
+    ended = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == ServingError.exit_code
+    assert "the annotation lockgate.dev/digest is missing" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -10,6 +10,9 @@ import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
+from serving.runtime.front import LARGE_BYTES
+from serving.runtime.rpc import AT_ONCE
+
 ROW = {"distance": 500, "carrier": "UA", "Zeit é": 1380604500}
 FIELDS = {
     "distance": ("FP32", "fp32_contents"),
@@ -65,6 +68,27 @@ def test_it_answers_like_http(stub, wanted):
     assert list(outputs) == ["probability", "label", "decision"]
     assert list(outputs["probability"].contents.fp32_contents) == pytest.approx(wanted, rel=1e-6)
     assert outputs["label"].contents.bytes_contents[0] in (b"true", b"false")
+
+
+def test_large_messages_are_answered_beside_the_loop_and_larger_ones_not_read(stub):
+    long = {**GOOD, "carrier": [b"x" * 40_000, b"x" * 40_000]}
+    given = request(long)
+    assert given.ByteSize() > LARGE_BYTES
+    small = request({name: values[:1] for name, values in long.items()})
+    assert small.ByteSize() < LARGE_BYTES
+    large, first = (stub.ModelInfer(each, timeout=20).outputs[0].contents for each in (given, small))
+    assert len(large.fp32_contents) == 2
+    assert large.fp32_contents[0] == pytest.approx(first.fp32_contents[0], rel=1e-6)
+    code, words = refused(stub, request({**long, "distance": [1.0]}))
+    assert (code, "same number of rows" in words) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+    too_large = request({**GOOD, "carrier": [b"x" * (8 << 20), b""]})
+    assert refused(stub, too_large)[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_more_requests_than_are_read_at_once_wait_for_their_turn(stub, wanted):
+    asked = [stub.ModelInfer.future(request(GOOD), timeout=60) for _ in range(4 * AT_ONCE)]
+    for each in asked:
+        assert list(each.result().outputs[0].contents.fp32_contents) == pytest.approx(wanted, rel=1e-6)
 
 
 def test_outputs_are_chosen_by_name(stub):

@@ -6,10 +6,12 @@ import polars as pl
 import pytest
 
 from lockgate.project import Serving
+from lockgate.shipping.client import connected
 from lockgate.shipping.folder import Example, ServingSpec, stage
 from lockgate.shipping.gate import judge
-from lockgate.shipping.trial import rows_to_send, try_out
+from lockgate.shipping.trial import BATCH_ROWS, rows_to_send, try_out
 from lockgate.training.spec import ModelSpec
+from serving.runtime.__main__ import arguments
 
 LIMITS = Serving(rows=600, load_seconds=300, latency_ms=2000, memory_mb=8000)
 
@@ -39,6 +41,15 @@ def test_rows_are_real_first_then_strange(exported, test_rows):
     frame, strange = rows_to_send(test_rows, spec, 100)
     assert (frame.height, strange) == (120, 20)
     assert frame[:100].is_duplicated().sum() == 0
+
+
+def test_the_largest_batches_are_far_below_what_the_server_takes(exported, test_rows):
+    spec = ModelSpec.load(exported() / "model.json")
+    frame, _ = rows_to_send(test_rows, spec, 5 * BATCH_ROWS)
+    with connected("http://127.0.0.1", spec, "tiny") as client:
+        largest = max(len(client.body(kind, frame[-BATCH_ROWS:])) for kind in ("v1", "v2"))
+    taken = arguments(["--model", "x", "--name", "tiny"]).max_bytes
+    assert largest / len(spec.inputs) * 50 < taken, "fifty such columns have room"
 
 
 def test_a_model_that_serves_as_it_was_trained_passes(exported, path_of, test_rows, tmp_path):
