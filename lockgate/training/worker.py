@@ -18,7 +18,7 @@ if __name__ == "__main__":
 from lockgate.errors import StorageError, TrainingError
 from lockgate.process import collect_rarely
 from lockgate.storage import Store, store_at
-from lockgate.training.archive import Superseded
+from lockgate.training.archive import Superseded, is_remote
 from lockgate.training.exits import Exit
 from lockgate.training.peers import INDEX, PEERS, addresses_of, pod_config, wait_for_names
 from lockgate.training.reports import Reports, error_name, text_of
@@ -99,8 +99,8 @@ def failed(store: Store, worker: int, error: Exception) -> Exit:
     if is_lost_peer(error):
         print(f"A peer was lost: {error}", flush=True)
         return Exit.PEER_LOST
-    if isinstance(error, StorageError):
-        # It may be there again when the worker is.
+    if isinstance(error, StorageError) and is_remote(store.address):
+        # A bucket may be there again when the worker is; a full disk stays full.
         print(f"The storage failed: {error}", flush=True)
         return Exit.PEER_LOST
     is_memory = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"

@@ -203,6 +203,10 @@ def test_an_error_keeps_its_three_sentences_and_is_told_once() -> None:
 class Away(FolderStore):
     """A bucket that does not answer."""
 
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.address = "gs://bucket/training"
+
     def write(self, name: str, data: bytes, *, is_new: bool = False) -> bool:
         raise StorageError("The bucket does not answer.")
 
@@ -212,6 +216,12 @@ def test_a_bucket_that_is_away_is_not_the_users_error(
 ) -> None:
     assert failed(Away(tmp_path), 0, StorageError("The bucket does not answer.")) == Exit.PEER_LOST
     assert "The bucket does not answer." in capsys.readouterr().out
+
+
+def test_a_full_disk_is_told_as_it_is_and_not_tried_again(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    assert failed(store, 0, StorageError("The disk is full.")) == Exit.USER_ERROR
+    assert "The disk is full." in (store.read("error-0.txt") or b"").decode()
 
 
 def test_an_error_that_cannot_be_written_is_printed_and_keeps_its_exit_code(
