@@ -98,7 +98,7 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finishes what was begun, over HTTP and by `finish` at once: one deadline holds for both."""
-        finishing = asyncio.create_task(self._finish())
+        finishing = asyncio.ensure_future(self._finish())
         await super().shutdown(sockets)
         self.answered = await finishing and self.answered
 

@@ -1,6 +1,9 @@
 """Readiness follows predictions that really are made, and ends at once when the server is told to stop."""
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from serving.runtime.health import FRESH_SECONDS, Health
 from serving.runtime.scorer import Scorer
@@ -31,8 +34,10 @@ def test_not_ready_once_told_to_stop(exported):
 def test_neither_the_answer_nor_the_log_holds_the_errors_own_words(exported, caplog):
     scorer = Scorer(exported())
     health = Health(scorer)
-    # A text where numbers belong: TensorFlow's error quotes it.
-    scorer.example = replace(scorer.example, arrays=("Geheim-4711",) * len(scorer.example.arrays))
+    # What is no tensor: TensorFlow's error quotes it.
+    scorer.example = replace(scorer.example, arrays=(Path("Geheim-4711"),) * len(scorer.example.arrays))
+    with pytest.raises(ValueError, match="Geheim-4711"):
+        scorer.scores(scorer.example)
     with caplog.at_level("WARNING", "lockgate.serving"):
         assert health.why_not().startswith("The model does not answer the example row (")
     assert "Geheim-4711" not in health.why_not() + caplog.text
