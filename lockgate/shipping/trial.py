@@ -29,6 +29,7 @@ from lockgate.training.spec import ModelSpec
 LATENCY_REQUESTS = 400
 WARM_UP_REQUESTS = 50
 BATCH_ROWS = 1000
+BATCH_VALUES = 40_000  # a request of so many stays well below the 8 MiB that the server takes
 MUTATED_SHARE = 0.2
 SEED = 7
 
@@ -85,7 +86,12 @@ def try_out(
         tolerance = (RELATIVE_TOLERANCE, absolute_tolerance(spec, trained))
         parity = _compared(client, spec, threshold, frame, trained, strange, tolerance)
         refused = _refused(client, frame, spec)
-        return _record(server, parity, refused, latencies, limits, tolerance)
+        return _record(server, parity, refused, latencies, limits, tolerance, batch_rows(len(spec.inputs)))
+
+
+def batch_rows(columns: int) -> int:
+    """How many rows of so many columns are sent in one request."""
+    return max(1, min(BATCH_ROWS, BATCH_VALUES // columns))
 
 
 def _latencies(client: Client, real: pl.DataFrame) -> npt.NDArray[np.float64]:
@@ -105,7 +111,7 @@ def _compared(
 ) -> tuple[Parity, ...]:
     compared = []
     for protocol in ("v1", "v2"):
-        served = serve_rows(client, protocol, spec, frame, BATCH_ROWS)
+        served = serve_rows(client, protocol, spec, frame, batch_rows(len(spec.inputs)))
         compared.append(
             compare(protocol, spec, threshold, served, trained, mutated=strange, tolerance=tolerance)
         )
@@ -127,6 +133,7 @@ def _record(
     latencies: npt.NDArray[np.float64],
     limits: Serving,
     tolerance: tuple[float, float],
+    rows_a_request: int,
 ) -> ServingRecord:
     p50, p90, p99 = (float(value) for value in np.percentile(latencies, [50, 90, 99]))
     return ServingRecord(
@@ -141,7 +148,7 @@ def _record(
         latency_ms={"p50": p50, "p90": p90, "p99": p99},
         latency_requests=len(latencies),
         rows_per_second=max(p.rows_per_second for p in parity),
-        batch_rows=BATCH_ROWS,
+        batch_rows=rows_a_request,
         memory_mb=server.memory_mb(),
         budgets=Budgets(
             load_seconds=limits.load_seconds, latency_ms=limits.latency_ms, memory_mb=limits.memory_mb

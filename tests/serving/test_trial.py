@@ -9,7 +9,7 @@ from lockgate.project import Serving
 from lockgate.shipping.client import connected
 from lockgate.shipping.folder import Example, ServingSpec, stage
 from lockgate.shipping.gate import judge
-from lockgate.shipping.trial import BATCH_ROWS, rows_to_send, try_out
+from lockgate.shipping.trial import BATCH_ROWS, BATCH_VALUES, batch_rows, rows_to_send, try_out
 from lockgate.training.spec import ModelSpec
 from serving.runtime.__main__ import arguments
 
@@ -49,7 +49,8 @@ def test_the_largest_batches_are_far_below_what_the_server_takes(exported, test_
     with connected("http://127.0.0.1", spec, "tiny") as client:
         largest = max(len(client.body(kind, frame[-BATCH_ROWS:])) for kind in ("v1", "v2"))
     taken = arguments(["--model", "x", "--name", "tiny"]).max_bytes
-    assert largest / len(spec.inputs) * 50 < taken, "fifty such columns have room"
+    assert largest / (BATCH_ROWS * len(spec.inputs)) * BATCH_VALUES < taken
+    assert [batch_rows(columns) for columns in (3, 40, 400, 100_000)] == [1000, 1000, 100, 1]
 
 
 def test_a_model_that_serves_as_it_was_trained_passes(exported, path_of, test_rows, tmp_path):
