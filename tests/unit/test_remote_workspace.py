@@ -1,6 +1,5 @@
 """Steps on a workspace in a bucket do what they do on a folder, each on a machine of its own."""
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,19 +17,6 @@ from tests.data import emulator
 from tests.data.runs import needs_tfdv, project, rows, settings
 
 pytestmark = emulator.marks
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Goes to a machine that knows nothing of the others: another folder for temporary files."""
-
-    def go(name: str) -> None:
-        folder = tmp_path / "machines" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        monkeypatch.setattr(tempfile, "tempdir", str(folder))
-
-    go("first")
-    return go
 
 
 def frozen(folder: Path, address: str) -> Snapshot:

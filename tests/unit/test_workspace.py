@@ -1,7 +1,6 @@
 """The workspace, in a folder and in a bucket: champions, the gate's history, the mirror."""
 
 import json
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,19 +19,6 @@ from tests.data import emulator
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of an empty workspace of either kind."""
     return str(tmp_path / "space") if request.param == "folder" else f"{emulator.new_bucket()}/space"
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Goes to a machine that knows nothing of the others: another folder for temporary files."""
-
-    def go(name: str) -> None:
-        folder = tmp_path / "machines" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        monkeypatch.setattr(tempfile, "tempdir", str(folder))
-
-    go("first")
-    return go
 
 
 def test_the_champion_is_the_last_that_was_crowned(address: str) -> None:
