@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from lockgate.evaluation.intervals import normal_quantile
+from lockgate.evaluation.wilson import normal_quantile
 from lockgate.evaluation.metrics import gain, higher_is_better, measure
 from lockgate.evaluation.ranks import deviation, roc_auc_influence
 from lockgate.evaluation.record import Comparison, Role

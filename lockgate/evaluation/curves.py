@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lockgate.evaluation.intervals import wilson
+from lockgate.evaluation.wilson import wilson
 from lockgate.evaluation.metrics import measure
 from lockgate.evaluation.record import CalibrationBin, Curve, Histogram, Residuals
 from lockgate.evaluation.scored import Floats, Scored

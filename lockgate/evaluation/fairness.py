@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lockgate.evaluation.intervals import Interval, interval, normal_quantile, wilson
+from lockgate.evaluation.intervals import interval
+from lockgate.evaluation.wilson import Interval, normal_quantile, wilson
 from lockgate.evaluation.metrics import measure
 from lockgate.evaluation.record import Fairness, Gap, GroupRate
 from lockgate.evaluation.scored import Scored

@@ -6,7 +6,6 @@ the true uncertainty is larger.
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 
@@ -15,24 +14,9 @@ from lockgate.evaluation.ranks import deviation, roc_auc_influence
 from lockgate.evaluation.record import MetricValue
 from lockgate.evaluation.resample import bootstrap
 from lockgate.evaluation.scored import Floats, Scored
+from lockgate.evaluation.wilson import Interval, normal_quantile, wilson
 
-Interval = tuple[float, float]
 SHARES = ("accuracy", "precision", "recall")
-
-
-def normal_quantile(confidence: float) -> float:
-    """The z for which a normal value lies within ±z with probability `confidence`; 1.96 at 0.95."""
-    return NormalDist().inv_cdf((1 + min(confidence, 1 - 1e-12)) / 2)
-
-
-def wilson(hits: float, rows: float, confidence: float) -> Interval:
-    """Score interval of a share (Wilson, 1927); (0, 1) without rows."""
-    if rows <= 0:
-        return 0.0, 1.0
-    z, p = normal_quantile(confidence), hits / rows
-    centre = (p + z * z / (2 * rows)) / (1 + z * z / rows)
-    half = z / (1 + z * z / rows) * math.sqrt(p * (1 - p) / rows + z * z / (4 * rows * rows))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def delong(scored: Scored, confidence: float) -> Interval | None:

@@ -1,0 +1,63 @@
+"""Scores: the distribution of what the two models answer, by the servers' histograms.
+
+A multinomial e-process: the histogram is cut at each of its bounds (and, of several classes, each class told
+from the rest), every cut gives a pair of shares to compare in both directions, and the mean of the cuts'
+e-values is an e-value. A cut that shows a difference need not be known beforehand, which costs the logarithm
+of the number of cuts; to learn all the bins' shares would cost about half a logarithm of n for each bin.
+
+The unit is the request, as requests are what the gateway splits: of each, the first row's score counts.
+The tolerance says how far the two may lie apart at any bound (the Kolmogorov-Smirnov distance): two different
+models are expected to, and by how much the evaluation knows.
+"""
+
+from collections.abc import Sequence
+
+from lockgate.rollout.counts import Counts, Interval
+from lockgate.rollout.policy import Policy
+from lockgate.rollout.shares import Shares, add, margins
+
+# Odds ratios of the alternatives: at the median, a shift of 0.1 standard deviations is 1.17, of 0.5 2.2.
+EFFECTS = (1.15, 1.5, 2.5, 6.0)
+GUESS = 0.5
+
+
+def begin(policy: Policy, before: Counts) -> Shares:
+    """No evidence yet; the first guess of the stable's shares is what it has answered `before`."""
+    trials, hits = cuts(before, sorted(before.scores), before.score_bounds)
+    level = [(hit + GUESS) / (trials + 2 * GUESS) for hit in hits]
+    return Shares.begin(level, both=True, effects=len(EFFECTS), weights=len(policy.steps))
+
+
+def cuts(counts: Counts, labels: Sequence[str], bounds: Sequence[float]) -> tuple[int, list[int]]:
+    """Requests with a score, and for each cut how many of them are on its lower side, or of its class.
+
+    The cuts are the bounds but the last, which nothing exceeds, then the labels where there are several.
+    """
+    total = [0] * (len(bounds) + 1)
+    for values in counts.scores.values():
+        total = [a + b for a, b in zip(total, values, strict=True)]
+    below = [sum(total[: place + 1]) for place in range(max(0, len(bounds) - 1))]
+    named = [sum(counts.scores.get(label, ())) for label in labels] if len(labels) > 1 else []
+    return sum(total), [*below, *named]
+
+
+def folded(
+    shares: Shares, interval: Interval, policy: Policy, labels: Sequence[str], bounds: Sequence[float]
+) -> Shares:
+    """The evidence with one more interval; nothing where a histogram has other bounds."""
+    if not bounds or not all(_fits(c, bounds) for c in (interval.stable, interval.candidate)):
+        return shares
+    limits = policy.analysis.scores
+    return add(
+        shares,
+        cuts(interval.stable, labels, bounds),
+        cuts(interval.candidate, labels, bounds),
+        tolerance=limits.tolerance,
+        margins=margins(limits.margin, policy.carried),
+        effects=EFFECTS,
+        both=True,
+    )
+
+
+def _fits(counts: Counts, bounds: Sequence[float]) -> bool:
+    return not counts.scores or tuple(counts.score_bounds) == tuple(bounds)

@@ -1,0 +1,73 @@
+"""The split: whether the revisions get the shares of the requests that the route gives them.
+
+Believed is what the revisions count. A gateway that does not follow, or another route for the same host, would
+make every comparison one of different requests. A likelihood ratio in both directions (Wald, 1945) against a
+share within the tolerance of the wanted one, over periods in which the weight stood still.
+"""
+
+import math
+
+import numpy as np
+
+from lockgate.evaluation.wilson import wilson
+from lockgate.records import Record
+from lockgate.rollout.betting import log_e_share
+from lockgate.rollout.counts import Interval
+from lockgate.rollout.policy import Policy
+from lockgate.rollout.twosample import Floats, log_mean, raised
+
+EFFECTS = (1.3, 2.0, 5.0, 20.0)
+CONFIDENCE = 0.99
+
+
+class Split(Record):
+    """The e-values against "as wanted", and the requests at the present weight, the candidate's and all.
+
+    `seen` are the candidate's requests at the present weight, steady or not.
+    """
+
+    logs: tuple[float, ...] = (0.0,) * (2 * len(EFFECTS))
+    weight: int = 0
+    candidate: int = 0
+    total: int = 0
+    seen: int = 0
+
+    def harm_e(self) -> float:
+        """The logarithm of the e-value against "the split is as wanted"."""
+        return float(log_mean(np.asarray(self.logs)))
+
+    def observed(self) -> tuple[float, float, float] | None:
+        """The candidate's share of the requests in percent, with its 99 % interval (Wilson); None: no requests."""
+        if not self.total:
+            return None
+        low, high = wilson(self.candidate, self.total, CONFIDENCE)
+        return 100 * self.candidate / self.total, 100 * low, 100 * high
+
+
+def folded(split: Split, interval: Interval, policy: Policy) -> Split:
+    """The evidence with one more interval."""
+    if interval.weight != split.weight:
+        split = Split(logs=split.logs, weight=interval.weight)
+    k, n = interval.candidate.requests, interval.candidate.requests + interval.stable.requests
+    split = split.model_copy(update={"seen": split.seen + k})
+    if not interval.is_steady or not 0 < interval.weight < 100 or not n:
+        return split
+    logs = np.asarray(split.logs) + log_e_split(n, k, interval.weight / 100, policy.analysis.split_tolerance)
+    return split.model_copy(
+        update={"logs": tuple(logs.tolist()), "candidate": split.candidate + k, "total": split.total + n}
+    )
+
+
+def log_e_split(n: int, k: int, share: float, tolerance: float) -> Floats:
+    """Logarithms of the e-values of one block against "the share is within the tolerance of the wanted".
+
+    Small shares are allowed half a percent of the requests either way, too.
+    """
+    slack = max(tolerance * min(share, 1 - share), 0.005)
+    ratios = np.asarray(EFFECTS)
+    high, low = min(share + slack, 1.0), max(share - slack, 0.0)
+    more = log_e_share(n, k, high, raised(high, ratios)) if high < 1 else np.zeros(len(EFFECTS))
+    less = log_e_share(n, n - k, 1 - low, raised(1 - low, ratios)) if low > 0 else np.zeros(len(EFFECTS))
+    found = np.concatenate([more, less])
+    assert not any(map(math.isnan, found))
+    return found

@@ -1,0 +1,116 @@
+"""The measures of a rollout as numbers and sentences, for status, events, reports and people."""
+
+from collections.abc import Iterator
+
+from lockgate.records import Record
+from lockgate.rollout.evidence import Evidence, Ledger
+from lockgate.rollout.policy import Policy
+from lockgate.rollout.shares import Shares
+
+
+class Reading(Record):
+    """One measure: what both revisions counted, and what it proves.
+
+    `stable` and `candidate` are shares (or means) in the unit that the sentence names, of so many requests.
+    `against` is the logarithm of the e-value against "within the tolerance", `for_it` of that for "within the
+    margin of the next weight"; None where the measure can only object.
+    """
+
+    measure: str
+    sentence: str
+    stable: float | None = None
+    candidate: float | None = None
+    stable_requests: int = 0
+    candidate_requests: int = 0
+    against: float = 0.0
+    for_it: float | None = None
+
+
+def readings(policy: Policy, evidence: Evidence) -> tuple[Reading, ...]:
+    """All measures of the policy, the split last."""
+    # The evidence for the weight that comes next; at the last step that is 100 % itself.
+    following = min(evidence.step + 1, len(policy.steps) - 1)
+    found = {reading.measure: reading for reading in _all(evidence.ledger, following)}
+    return tuple(found[name] for name in (*policy.analysis.measures, "split") if name in found)
+
+
+def _all(ledger: Ledger, following: int) -> Iterator[Reading]:
+    yield _share("errors", ledger.errors, following, "of the requests failed")
+    yield _share("latency", ledger.latency, following, f"of the requests took more than {ledger.seconds:g} s")
+    if ledger.scores is not None:
+        yield _scores(ledger, ledger.scores, following)
+    seen = ledger.agreement
+    rate, size = (seen.unlike / seen.n, seen.difference / seen.n) if seen.n else (0.0, 0.0)
+    yield Reading(
+        measure="agreement",
+        sentence=f"of {seen.n:,} requests with two answers {rate:.2%} were decided otherwise, scores differ by {size:.3f}",
+        candidate=rate,
+        candidate_requests=seen.n,
+        against=seen.harm_e(),
+    )
+    lost = ledger.labels
+    mean = lost.difference / lost.n if lost.n else 0.0
+    yield Reading(
+        measure="labels",
+        sentence=f"on {lost.n:,} labelled requests the candidate's loss is {mean:+.4f} beside the stable's",
+        candidate=mean,
+        candidate_requests=lost.n,
+        against=lost.harm_e(),
+    )
+    yield _split(ledger)
+
+
+def _share(name: str, shares: Shares, following: int, what: str) -> Reading:
+    stable = shares.stable_k[0] / shares.stable_n if shares.stable_n else 0.0
+    candidate = shares.candidate_k[0] / shares.candidate_n if shares.candidate_n else 0.0
+    return Reading(
+        measure=name,
+        sentence=f"{candidate:.2%} {what} ({shares.candidate_k[0]:,.0f} of {shares.candidate_n:,.0f}), "
+        f"{stable:.2%} of the stable's ({shares.stable_k[0]:,.0f} of {shares.stable_n:,.0f})",
+        stable=stable,
+        candidate=candidate,
+        stable_requests=int(shares.stable_n),
+        candidate_requests=int(shares.candidate_n),
+        against=shares.harm_e(),
+        for_it=shares.safe_e(following),
+    )
+
+
+def _scores(ledger: Ledger, shares: Shares, following: int) -> Reading:
+    place, difference = shares.largest()
+    inner = ledger.score_bounds[: max(0, len(ledger.score_bounds) - 1)]
+    if place < len(inner):
+        what = f"scores up to {inner[place]:g}"
+    else:
+        what = f"the answer {ledger.score_labels[place - len(inner)]}"
+    return Reading(
+        measure="scores",
+        sentence=f"{what} are {abs(difference):.2%} {'more' if difference > 0 else 'less'} of the candidate's answers than of the "
+        f"stable's ({shares.candidate_n:,.0f} and {shares.stable_n:,.0f} requests)",
+        candidate=difference,
+        stable_requests=int(shares.stable_n),
+        candidate_requests=int(shares.candidate_n),
+        against=shares.harm_e(),
+        for_it=shares.safe_e(following),
+    )
+
+
+def _split(ledger: Ledger) -> Reading:
+    observed = ledger.split.observed()
+    if observed is None:
+        sentence = f"no request was split at {ledger.split.weight} % yet"
+    else:
+        share, low, high = observed
+        sentence = (
+            f"the candidate got {share:.2f} % of {ledger.split.total:,} requests (99 % interval {low:.2f} to "
+            f"{high:.2f} %), {ledger.split.weight} % are wanted"
+        )
+    return Reading(
+        measure="split",
+        sentence=sentence,
+        stable=ledger.split.weight / 100,
+        candidate=None if observed is None else observed[0] / 100,
+        candidate_requests=ledger.split.candidate,
+        stable_requests=ledger.split.total - ledger.split.candidate,
+        against=ledger.split.harm_e(),
+    )
