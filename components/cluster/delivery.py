@@ -13,8 +13,8 @@ from lockgate.shipping.manifest import (
     REVISION_LABEL,
     RUNTIME,
     routed,
-    service_name,
 )
+from lockgate.shipping.names import service_name
 from lockgate.shipping.revision import Revision
 
 POLL = 2.0

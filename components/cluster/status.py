@@ -20,7 +20,8 @@ from components.cluster.connection import Absent, Api, Unreachable
 from components.cluster.verdict import Verdict
 from lockgate.cli.view import print_error
 from lockgate.errors import ClusterError, LockgateError
-from lockgate.shipping.manifest import DIGEST_ANNOTATION, MODEL_LABEL, service_name
+from lockgate.shipping.manifest import DIGEST_ANNOTATION, MODEL_LABEL
+from lockgate.shipping.names import service_name
 
 PART_OF = "app.kubernetes.io/part-of=lockgate"
 SHOWN_JOBS = 8

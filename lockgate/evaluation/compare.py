@@ -5,12 +5,12 @@ from statistics import NormalDist
 
 import numpy as np
 
-from lockgate.evaluation.wilson import normal_quantile
 from lockgate.evaluation.metrics import gain, higher_is_better, measure
 from lockgate.evaluation.ranks import deviation, roc_auc_influence
 from lockgate.evaluation.record import Comparison, Role
 from lockgate.evaluation.resample import bootstrap
 from lockgate.evaluation.scored import Floats, Scored
+from lockgate.evaluation.wilson import normal_quantile
 
 
 def compare(

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lockgate.evaluation.wilson import wilson
 from lockgate.evaluation.metrics import measure
 from lockgate.evaluation.record import CalibrationBin, Curve, Histogram, Residuals
 from lockgate.evaluation.scored import Floats, Scored
+from lockgate.evaluation.wilson import wilson
 
 POINTS = 200
 BINS = 40

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lockgate.evaluation.intervals import interval
-from lockgate.evaluation.wilson import Interval, normal_quantile, wilson
 from lockgate.evaluation.metrics import measure
 from lockgate.evaluation.record import Fairness, Gap, GroupRate
 from lockgate.evaluation.scored import Scored
 from lockgate.evaluation.slices import Part
+from lockgate.evaluation.wilson import Interval, normal_quantile, wilson
 
 MIN_ROWS = 30
 

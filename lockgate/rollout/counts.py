@@ -77,7 +77,8 @@ class Counts(Record):
 
 class Pair(Record):
     """The two revisions' answers to the same request: their scores' difference, in [0, 1], and whether they
-    decide alike."""
+    decide alike.
+    """
 
     difference: float
     is_alike: bool

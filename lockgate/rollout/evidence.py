@@ -13,6 +13,7 @@ from lockgate.rollout.measures import agreement, errors, labels, latency, scores
 from lockgate.rollout.measures.agreement import Agreement
 from lockgate.rollout.measures.infrastructure import Pods
 from lockgate.rollout.measures.labels import Losses
+from lockgate.rollout.measures.latency import DEFAULT_SECONDS
 from lockgate.rollout.measures.split import Split
 from lockgate.rollout.policy import Policy
 from lockgate.rollout.shares import Shares
@@ -43,7 +44,7 @@ class Ledger(Record):
     agreement: Agreement = Agreement()
     labels: Losses = Losses()
     split: Split = Split()
-    seconds: float = latency.DEFAULT_SECONDS
+    seconds: float = DEFAULT_SECONDS
     score_labels: tuple[str, ...] = ()
     score_bounds: tuple[float, ...] = ()
     soak: tuple[float, float] = (0.0, 0.0)

@@ -2,16 +2,14 @@
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
-
-from lockgate.records import Record
 
 MeasureName = Literal["errors", "latency", "scores", "agreement", "labels"]
 MEASURES: tuple[MeasureName, ...] = ("errors", "latency", "scores", "agreement", "labels")
 
 
-class Part(Record):
+class Part(BaseModel):
     """A part of a ModelRollout: camelCase in Kubernetes, snake_case here."""
 
     model_config = ConfigDict(

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-from lockgate.records import Record
 from lockgate.rollout.evidence import Evidence, Ledger
-from lockgate.rollout.policy import Policy
+from lockgate.rollout.policy import Part, Policy
 from lockgate.rollout.shares import Shares
 
 
-class Reading(Record):
+class Reading(Part):
     """One measure: what both revisions counted, and what it proves.
 
     `stable` and `candidate` are shares (or means) in the unit that the sentence names, of so many requests.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import yaml
 
 from lockgate.errors import DeliveryError
-from lockgate.shipping.card import metric_sentences
+from lockgate.shipping.annotations import metric_sentences
 from lockgate.shipping.manifest import Object, render, routed
 from lockgate.shipping.revision import Revision
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lockgate.project import Project
-from lockgate.shipping.manifest import Object, http_route, inference_service, revision_name
+from lockgate.shipping.manifest import Object, http_route, inference_service
+from lockgate.shipping.names import revision_name
 from lockgate.shipping.record import ModelCard
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from lockgate.errors import ConfigError
 from lockgate.project import Data, Project, Push
-from lockgate.shipping.card import LONGEST_ANNOTATION
+from lockgate.shipping.annotations import LONGEST_ANNOTATION
 from lockgate.shipping.manifest import LONGEST_NAME, render, routed
 from lockgate.shipping.revision import revision_of
 from tests.unit.revisions import DIGEST, STORE, card, project, revision
