@@ -288,6 +288,11 @@ def _back(status: Status, wishes: Wishes, reason: str, why: str, now: datetime) 
     )
 
 
+def refused(status: Status, wishes: Wishes, why: str, now: datetime) -> Status:
+    """The status after the cluster has refused the candidate's InferenceService."""
+    return _back(status, wishes, "Refused", why, now)
+
+
 def _ended(
     status: Status,
     outcome: Literal["RolledBack", "Superseded", "Withdrawn"],
