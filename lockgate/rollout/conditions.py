@@ -36,7 +36,8 @@ def conditions(
 
 
 def _all(status: Status) -> Iterator[tuple[str, bool, str, str]]:
-    serving = f"{status.stable_revision} has {100 - status.weight} % of the traffic"
+    share = 100 if status.candidate == status.stable else 100 - status.weight
+    serving = f"{status.stable_revision} has {share} % of the traffic"
     yield (
         "Ready",
         bool(status.stable),

@@ -76,8 +76,9 @@ class Counts(Record):
 
 
 class Pair(Record):
-    """The two revisions' answers to the same request: their scores' difference, in [0, 1], and whether they
-    decide alike.
+    """The two revisions' answers to the same request.
+
+    `difference` is that of their scores, in [0, 1]; `is_alike` says whether they decide alike.
     """
 
     difference: float
@@ -87,10 +88,10 @@ class Pair(Record):
 class Interval(Record):
     """What happened between two looks.
 
-    `seconds` is its length; `live_seconds` how long the candidate has had requests at its end. `weight` is the
-    candidate's wanted share of the traffic in percent; `is_steady` says that it was the same throughout, that
-    the gateway had taken it, and that no copies were sent. `losses` are the candidate's losses minus the
-    stable's on the same labelled requests, each in [-1, 1].
+    `seconds` is its length; `live_seconds` how long the candidate has had requests at its end. `weight` is
+    the candidate's wanted share of the traffic in percent; `is_steady` says that it was the same
+    throughout, that the gateway had taken it, and that no copies were sent. `losses` are the candidate's
+    losses minus the stable's on the same labelled requests, each in [-1, 1].
     """
 
     end: datetime

@@ -11,7 +11,7 @@ from lockgate.records import Record
 from lockgate.rollout.evidence import Evidence, Ledger
 from lockgate.rollout.measures import infrastructure
 from lockgate.rollout.policy import MeasureName, Policy
-from lockgate.rollout.readings import Reading, readings
+from lockgate.rollout.readings import Reading, odds, readings
 from lockgate.rollout.twosample import log_mean
 
 
@@ -94,7 +94,8 @@ def decide(policy: Policy, evidence: Evidence, now: datetime) -> Decision:
     passed = (now - evidence.since).total_seconds()
     deadline = policy.analysis.deadline_seconds
     if code is not Code.MINIMUM_TIME and passed >= deadline:
-        reason = f"not enough evidence after {passed:.0f} s {_where(policy, evidence)}, where {deadline:g} s are allowed: {reason}"
+        late = f"after {passed:.0f} s {_where(policy, evidence)}, where {deadline:g} s are allowed"
+        reason = f"not enough evidence {late}: {reason}"
         return Decision(action=Action.ROLL_BACK, code=code, reason=reason, readings=found)
     return Decision(action=Action.HOLD, code=code, reason=reason, readings=found)
 
@@ -123,7 +124,7 @@ def _bad(policy: Policy, evidence: Evidence, found: tuple[Reading, ...]) -> tupl
         return None
     reading = next(r for r in found if r.measure == name)
     return BAD[name], (
-        f"{reading.sentence}; the evidence that this is more than is allowed is {math.exp(min(against, 60)):,.0f} to 1, "
+        f"{reading.sentence}; the evidence that this is more than is allowed is {odds(against)} to 1, "
         f"the limit is {1 / policy.analysis.alpha:,.0f} to 1"
     )
 
@@ -162,12 +163,14 @@ def _lacking(policy: Policy, evidence: Evidence, found: tuple[Reading, ...]) -> 
             if name in analysis.measures and log < wanted:
                 yield f"{name} at 100 % are not yet known to stay within the margin of what the stable had"
         return
+    if "scores" in analysis.measures and ledger.scores is None:
+        yield "no scores were counted yet"
     for reading in found:
         if reading.for_it is not None and reading.for_it < wanted:
             yield (
                 f"{reading.sentence}; the evidence that it stays within the margin at "
-                f"{policy.next_weight(evidence.step)} % is {math.exp(min(max(reading.for_it, -9), 60)):,.1f} to 1, "
-                f"{math.exp(wanted):,.0f} to 1 are needed"
+                f"{policy.next_weight(evidence.step)} % is {odds(reading.for_it)} to 1, "
+                f"{odds(wanted)} to 1 are needed"
             )
 
 

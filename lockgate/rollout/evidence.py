@@ -119,11 +119,11 @@ def _first(hits: int, trials: int, guess: float) -> float:
 
 
 def _soaked(ledger: Ledger, interval: Interval, policy: Policy) -> tuple[float, float]:
-    """The logarithms of the evidence against "the candidate at 100 % exceeds what the stable had by the margin".
+    """The logarithms of the evidence against "at 100 % it exceeds what the stable had by the margin".
 
     Where no stable requests come in the same period, the stable's last known share stands for them. A bad
-    period sets it back to nothing, not further (Page's cumulative sum, 1954), as it may have had other causes:
-    the soak goes on until the candidate is fine again, or to its deadline.
+    period sets it back to nothing, not further (Page's cumulative sum, 1954), as it may have had other
+    causes: the soak goes on until the candidate is fine again, or to its deadline.
     """
     analysis, candidate = policy.analysis, interval.candidate
     blocks: Sequence[tuple[Shares, int, int, float]] = (

@@ -1,8 +1,8 @@
 """From one state of a rollout to the next, and what the world is to be in each. Pure: no clock, no I/O.
 
-`advance` says how the status changes by what was seen and decided; `orders` what must then exist. The status is
-written before the orders are carried out, and both are computed anew at every look, so that a controller that
-dies between any two writes, and begins again, comes to the same end.
+`advance` says how the status changes by what was seen and decided; `orders` what must then exist. The
+status is written before the orders are carried out, and both are computed anew at every look, so that a
+controller that dies between any two writes, and begins again, comes to the same end.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ HELD = frozenset({Code.NO_TRAFFIC, Code.NO_METRICS, Code.SOURCE_FAILING})
 class Health(Record):
     """Whether a revision serves.
 
-    `state`: absent (no InferenceService), starting, ready (every pod has predicted), or hopeless (waiting will
-    not mend it); `reason` says why it is not ready; `ready_pods` are those that take requests.
+    `state`: absent (no InferenceService), starting, ready (every pod has predicted), or hopeless (waiting
+    will not mend it); `reason` says why it is not ready; `ready_pods` are those that take requests.
     """
 
     state: Literal["absent", "starting", "ready", "hopeless"]
@@ -33,7 +33,7 @@ class Health(Record):
 
 
 class Seen(Record):
-    """What was found: the spec's two revisions, all revisions that exist, and the route's weights by revision.
+    """What was found: the spec's two revisions, all that exist, and the route's weights by revision.
 
     `routed` is None where there is no route. `can_mirror` says that the gateway can send copies.
     """
@@ -46,9 +46,10 @@ class Seen(Record):
 
 
 class Orders(Record):
-    """What is to be: `services` must exist, `delete` must not; `weights` of the route by revision (None: no
-    route yet); copies of `mirror_percent` of the requests go to `mirror_to`. `settle` says what the spec, or
-    Git, is to be told.
+    """What is to be.
+
+    `services` must exist, `delete` must not; `weights` of the route by revision (None: no route yet); copies
+    of `mirror_percent` of the requests go to `mirror_to`. `settle` says what the book is to be told.
     """
 
     services: tuple[ModelRevision, ...]
@@ -87,13 +88,11 @@ def advance(
     return _shown(model, spec, _retired(model, spec, status, seen, now))
 
 
-def orders(model: str, spec: Spec, status: Status, seen: Seen, wishes: Wishes, now: datetime) -> Orders:
+def orders(model: str, spec: Spec, status: Status, seen: Seen, now: datetime) -> Orders:
     """What must exist for this status."""
     candidate = spec.candidate if spec.candidate and spec.candidate.digest == status.candidate else None
     is_wanted = candidate is not None and (status.stage in ACTIVE or status.stage == "promoted")
     services = (spec.stable, *([candidate] if candidate is not None and is_wanted else ()))
-    if wishes.replicas is not None:
-        services = tuple(s.model_copy(update={"replicas": wishes.replicas}) for s in services)
     kept = _kept(model, spec, status)
     done = tuple(
         name
@@ -124,7 +123,7 @@ def weights(model: str, status: Status) -> dict[str, int] | None:
 
 
 def _with_stable(spec: Spec, status: Status, seen: Seen, now: datetime) -> Status:
-    """Follows the spec's stable revision: brings the first one up, or a promoted one home, or another one in."""
+    """Follows the spec's stable revision: installs the first, takes a promoted one over, or another one."""
     wanted = spec.stable.digest
     if status.stage == "installing" and seen.stable.state == "ready":
         said = f"revision {wanted[:8]} serves {spec.host} with all of the traffic"
@@ -152,6 +151,8 @@ def _idle(model: str, spec: Spec, status: Status, wishes: Wishes, now: datetime)
         return status.model_copy(update={"settled": True}) if is_done else status
     rejected = status.rejected
     if rejected is not None and candidate.digest == rejected.digest and wishes.retry == rejected.retry:
+        if status.stage == "rolledBack" and status.candidate == candidate.digest:
+            return status
         return status.model_copy(
             update={"candidate": candidate.digest, "stage": "rolledBack", "settled": False}
         )
@@ -194,21 +195,41 @@ def _active(
     if candidate.digest != status.candidate:
         said = f"revision {revision_name(model, candidate.digest)} came before this rollout's end"
         return _begun(model, candidate, _ended(status, "Superseded", "Superseded", said, now), now)
-    if _means(wishes.abort, model, candidate):
-        return _back(status, wishes, "Aborted", "it was aborted by hand", now)
-    if (fault := _fault(spec, status, seen, now)) is not None:
-        return _back(status, wishes, *fault, now)
-    if _means(wishes.promote, model, candidate) and seen.candidate.state == "ready":
+    if (why := _objection(model, spec, status, seen, wishes, decision, now)) is not None:
+        return _back(status, wishes, *why, now)
+    if means(wishes.promote, model, candidate.digest) and seen.candidate.state == "ready":
         return _promoted(status, "PromotedByHand", "it was promoted by hand", now)
-    if decision is not None and decision.action is Action.ROLL_BACK:
-        return _back(status, wishes, decision.code.value, decision.reason, now)
     if spec.paused or wishes.paused:
-        return _waiting(
-            status, "Paused", f"paused at {status.weight} %; the candidate is judged on", is_held=True
-        )
+        said = f"paused at {status.weight} %; the candidate is judged on, and the step's time stands still"
+        return _waiting(status.model_copy(update={"since": now}), "Paused", said, is_held=True)
+    return _led(model, spec, status, seen, decision, now)
+
+
+def _objection(
+    model: str,
+    spec: Spec,
+    status: Status,
+    seen: Seen,
+    wishes: Wishes,
+    decision: Decision | None,
+    now: datetime,
+) -> tuple[str, str] | None:
+    """Why the candidate must go back, as a word and a sentence; None where nothing speaks against it."""
+    if means(wishes.abort, model, status.candidate):
+        return "Aborted", "it was aborted by hand"
+    if decision is not None and decision.action is Action.ROLL_BACK:
+        return decision.code.value, decision.reason
+    return _fault(spec, status, seen, now)
+
+
+def _led(
+    model: str, spec: Spec, status: Status, seen: Seen, decision: Decision | None, now: datetime
+) -> Status:
+    """On to the next stage or step, or not yet."""
     if status.stage == "preparing":
         if seen.candidate.state != "ready":
-            said = f"revision {revision_name(model, candidate.digest)} is not ready: {seen.candidate.reason}"
+            name = revision_name(model, status.candidate)
+            said = f"revision {name} is not ready: {seen.candidate.reason}"
             return _waiting(status, "Preparing", said, is_held=False)
         is_mirrored = seen.can_mirror and spec.mirror.percent > 0
         return _mirrored(spec, status, now) if is_mirrored else _stepped(spec, status, "it is ready", now)
@@ -361,18 +382,19 @@ def _mirror_to(model: str, spec: Spec, status: Status, seen: Seen) -> str:
 
 
 def _settle(spec: Spec, status: Status) -> Literal["promote", "reject"] | None:
+    """What the book is still to be told; it is told again until it has taken it (`Status.settled`)."""
+    if status.settled:
+        return None
     if status.stage == "promoted" and spec.stable.digest != status.candidate:
         return "promote"
     is_rejected = spec.candidate is not None and spec.candidate.digest == status.candidate
-    if status.stage == "rolledBack" and not status.settled and is_rejected:
-        return "reject"
-    return None
+    return "reject" if status.stage == "rolledBack" and is_rejected else None
 
 
-def _means(wish: str, model: str, candidate: ModelRevision) -> bool:
-    """Whether a wish names this candidate."""
+def means(wish: str, model: str, digest: str) -> bool:
+    """Whether a wish names this candidate: by the revision's name, or at least eight digits of the digest."""
     digits = wish.removeprefix(f"{model}-")
-    return len(digits) >= 8 and candidate.digest.startswith(digits)
+    return len(digits) >= 8 and digest.startswith(digits)
 
 
 def _shown(model: str, spec: Spec, status: Status) -> Status:

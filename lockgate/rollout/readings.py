@@ -1,5 +1,6 @@
 """The measures of a rollout as numbers and sentences, for status, events, reports and people."""
 
+import math
 from collections.abc import Iterator
 
 from lockgate.rollout.evidence import Evidence, Ledger
@@ -33,6 +34,13 @@ def readings(policy: Policy, evidence: Evidence) -> tuple[Reading, ...]:
     return tuple(found[name] for name in (*policy.analysis.measures, "split") if name in found)
 
 
+def odds(log: float) -> str:
+    """An e-value for people, from its logarithm."""
+    if log > math.log(1e6):
+        return "over a million"
+    return f"{math.exp(log):,.0f}" if log > math.log(20) else f"{math.exp(log):.2g}"
+
+
 def _all(ledger: Ledger, following: int) -> Iterator[Reading]:
     yield _share("errors", ledger.errors, following, "of the requests failed")
     yield _share("latency", ledger.latency, following, f"of the requests took more than {ledger.seconds:g} s")
@@ -42,7 +50,8 @@ def _all(ledger: Ledger, following: int) -> Iterator[Reading]:
     rate, size = (seen.unlike / seen.n, seen.difference / seen.n) if seen.n else (0.0, 0.0)
     yield Reading(
         measure="agreement",
-        sentence=f"of {seen.n:,} requests with two answers {rate:.2%} were decided otherwise, scores differ by {size:.3f}",
+        sentence=f"of {seen.n:,} requests with two answers {rate:.2%} were decided otherwise, "
+        f"scores differ by {size:.3f}",
         candidate=rate,
         candidate_requests=seen.n,
         against=seen.harm_e(),
@@ -84,8 +93,8 @@ def _scores(ledger: Ledger, shares: Shares, following: int) -> Reading:
         what = f"the answer {ledger.score_labels[place - len(inner)]}"
     return Reading(
         measure="scores",
-        sentence=f"{what} are {abs(difference):.2%} {'more' if difference > 0 else 'less'} of the candidate's answers than of the "
-        f"stable's ({shares.candidate_n:,.0f} and {shares.stable_n:,.0f} requests)",
+        sentence=f"the share of {what} is {difference:+.2%} beside the stable's "
+        f"({shares.candidate_n:,.0f} and {shares.stable_n:,.0f} requests)",
         candidate=difference,
         stable_requests=int(shares.stable_n),
         candidate_requests=int(shares.candidate_n),

@@ -25,7 +25,8 @@ Phase = Literal[
 class ModelRevision(Part):
     """One immutable revision of a model: what its InferenceService is made from.
 
-    `example` is a real row of the input columns, for a probe prediction; `annotations` tell of the model card.
+    `example` is a real row of the input columns, for a probe prediction; `annotations` tell of the model
+    card.
     """
 
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -67,6 +68,14 @@ class Spec(Part):
     sticky_header: str = ""
     paused: bool = False
     git: Git | None = None
+
+    def scaled(self, replicas: int | None) -> "Spec":
+        """The spec with so many replicas of each revision; as it is for None."""
+        if replicas is None:
+            return self
+        size = {"replicas": replicas}
+        candidate = self.candidate and self.candidate.model_copy(update=size)
+        return self.model_copy(update={"stable": self.stable.model_copy(update=size), "candidate": candidate})
 
     @property
     def policy(self) -> Policy:
@@ -140,8 +149,8 @@ class Status(Part):
     `stable` is the digest of the revision that serves, which the spec may already have replaced; `candidate`
     that of the present or last rollout. `step` is the present step's place, -1 before the first. `weight` is
     the candidate's wanted share in percent, `written` the share that the route was last given. `settled` says
-    that the spec, or Git, has been told how the last rollout ended. `retiring` are revisions without traffic,
-    by name, and since when.
+    that the book (the spec itself, or Git) has been told how the last rollout ended. `retiring` are
+    revisions without traffic, by name, and since when.
     """
 
     observed_generation: int = 0

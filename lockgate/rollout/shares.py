@@ -1,4 +1,4 @@
-"""The evidence on one or more shares, such as that of failed requests: what it proves bad, what it proves fine."""
+"""The evidence on one or more shares, such as that of failed requests: what is proved bad, what fine."""
 
 from collections.abc import Sequence
 from typing import Any, Self

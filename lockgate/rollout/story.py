@@ -33,9 +33,8 @@ def story(model: str, before: Status, after: Status) -> Iterator[Event]:
         yield "Warning", after.reason, f"held at {after.weight} %: {after.message}"
     elif before.is_held and not after.is_held and not ended:
         yield "Normal", "GoesOn", f"goes on at {after.weight} %: {after.message}"
-    elif (before.stage, before.step, before.candidate) != (after.stage, after.step, after.candidate):
-        if not ended or after.stage == "preparing":
-            yield "Normal", after.reason, after.message
+    elif _place(before) != _place(after) and (not ended or after.stage == "preparing"):
+        yield "Normal", after.reason, after.message
 
 
 def _new_entries(before: Status, after: Status) -> int:
@@ -43,3 +42,7 @@ def _new_entries(before: Status, after: Status) -> int:
         return 0
     known = before.history[0] if before.history else None
     return next((place for place, past in enumerate(after.history) if past == known), len(after.history))
+
+
+def _place(status: Status) -> tuple[str, int, str]:
+    return status.stage, status.step, status.candidate

@@ -19,8 +19,8 @@ BISECTIONS = 40
 def log_e(n_a: Any, k_a: Any, n_b: Any, k_b: Any, q_a: Any, q_b: Any, bound: Any) -> Floats:
     """The logarithm of an e-value of one block against "a's share exceeds b's by at most `bound`".
 
-    The block has `k_a` hits of `n_a` trials, and `k_b` of `n_b`, from the same period. With (θa, θb) the point
-    of the null hypothesis that lies nearest to the alternative (q_a, q_b) in information,
+    The block has `k_a` hits of `n_a` trials, and `k_b` of `n_b`, from the same period. With (θa, θb) the
+    point of the null hypothesis that lies nearest to the alternative (q_a, q_b) in information,
 
         E = (q_a/θa)^k_a · ((1-q_a)/(1-θa))^(n_a-k_a) · (q_b/θb)^k_b · ((1-q_b)/(1-θb))^(n_b-k_b).
 
@@ -54,10 +54,10 @@ def log_e(n_a: Any, k_a: Any, n_b: Any, k_b: Any, q_a: Any, q_b: Any, bound: Any
 
 
 def nearest(q_a: Floats, q_b: Floats, share: Floats, bound: Floats) -> tuple[Floats, Floats]:
-    """The point with θa - θb = bound that is nearest to (q_a, q_b), trials being a's with probability `share`.
+    """The point with θa - θb = bound nearest to (q_a, q_b), trials being a's with probability `share`.
 
-    Nearest means the smallest share·KL(q_a‖θa) + (1-share)·KL(q_b‖θb). For the bound 0 that is the mean of the
-    two; else the root of the derivative, which rises along the line, found by bisection.
+    Nearest means the smallest share·KL(q_a‖θa) + (1-share)·KL(q_b‖θb). For the bound 0 that is the mean of
+    the two; else the root of the derivative, which rises along the line, found by bisection.
     """
     shape = np.broadcast_shapes(q_a.shape, q_b.shape, share.shape, bound.shape)
     q_a, q_b, share, bound = (np.broadcast_to(value, shape) for value in (q_a, q_b, share, bound))

@@ -152,7 +152,8 @@ def route_of(
         gateway: namespace/name.
         weights: of the traffic, by revision, in percent.
         mirror: a revision that gets copies, and of how many percent of the requests.
-        sticky: a header; a request whose header names a revision by its digest's first eight digits goes there.
+        sticky: a header; a request whose header names a revision by its digest's first eight digits goes
+        there.
     """
     parent_namespace, parent = gateway.split("/")
     every = [

@@ -1,7 +1,7 @@
 """Points at which a test lets the controller die: before and after each of its writes.
 
-`LOCKGATE_FAILPOINT=route.after:2` ends the process by SIGKILL, as a lost node would, when the point `route.after` is
-reached the second time. Without the variable nothing happens.
+`LOCKGATE_FAILPOINT=route.after:2` ends the process by SIGKILL, as a lost node would, when the point
+`route.after` is reached the second time. Without the variable nothing happens.
 """
 
 import os

@@ -4,7 +4,7 @@ Everything is computed anew from what is there, so a look that is cut off anywhe
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -41,6 +41,7 @@ def tick(ports: Ports, now: datetime) -> Looked | None:
     rollout = ports.store.read()
     if rollout is None:
         return None
+    rollout = replace(rollout, spec=rollout.spec.scaled(rollout.wishes.replicas))
     is_probing = rollout.status.stage in ("", "installing", "preparing")
     fleet = ports.fleet.look(rollout, is_probing=is_probing)
     route = ports.traffic.read(rollout)
@@ -59,7 +60,7 @@ def tick(ports: Ports, now: datetime) -> Looked | None:
         with writing("memory"):
             ports.store.keep(found.memory)
     if route is not None and route.changed_by and rollout.status.written is not None:
-        said = f"the route was changed by {route.changed_by}; it is put back to {status.weight} % for the candidate"
+        said = f"the route was changed by {route.changed_by}; it is put back"
         _tell(ports, "Warning", "RouteRepaired", said)
     status = _write(ports, rollout, rollout.status, status, now)
     status = _obey(ports, rollout, status, seen, now)
@@ -96,8 +97,8 @@ def _tell(ports: Ports, kind: Literal["Normal", "Warning"], reason: str, sentenc
 
 
 def _obey(ports: Ports, rollout: Rollout, status: Status, seen: Seen, now: datetime) -> Status:
-    """Carries out what the status asks for: revisions first, then the route, then the book, then deletions."""
-    wanted = orders(rollout.model, rollout.spec, status, seen, rollout.wishes, now)
+    """Carries out what the status asks for: revisions, then the route, then the book, then deletions."""
+    wanted = orders(rollout.model, rollout.spec, status, seen, now)
     for revision in wanted.services:
         try:
             with writing("service"):
@@ -108,12 +109,13 @@ def _obey(ports: Ports, rollout: Rollout, status: Status, seen: Seen, now: datet
             # Traffic must be back before anything else; the next look does the rest.
             taken_back = refused(status, rollout.wishes, str(error), now)
             status = _write(ports, rollout, status, taken_back, now)
-            wanted = orders(rollout.model, rollout.spec, status, seen, rollout.wishes, now)
+            wanted = orders(rollout.model, rollout.spec, status, seen, now)
             break
-    status = _route(ports, rollout, status, wanted, seen, now)
+    status = _route(ports, rollout, status, wanted, now)
     if wanted.settle is not None:
         with writing("settle"):
             where = ports.book.settle(wanted.settle, rollout, status)
+        status = _write(ports, rollout, status, status.model_copy(update={"settled": True}), now)
         _tell(ports, "Normal", "Settled", f"{where} now says how this rollout ended: {status.message}")
     for name in wanted.delete:
         with writing("delete"):
@@ -122,9 +124,7 @@ def _obey(ports: Ports, rollout: Rollout, status: Status, seen: Seen, now: datet
     return status
 
 
-def _route(
-    ports: Ports, rollout: Rollout, status: Status, wanted: Orders, seen: Seen, now: datetime
-) -> Status:
+def _route(ports: Ports, rollout: Rollout, status: Status, wanted: Orders, now: datetime) -> Status:
     """Writes the route where it is not as wanted, and then notes that it was written."""
     if wanted.weights is None:
         return status

@@ -1,4 +1,4 @@
-"""What the controller reads and writes, each behind a small port with a version for clusters and for laptops."""
+"""What the controller reads and writes: ports, with a version each for clusters and for laptops."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,8 +31,8 @@ class Memory(Record):
 
     `rollout` names the rollout that it belongs to; `servers` holds what each server had counted at the last
     look, by its id, and `restarts` how often each side's pods had been started again when the rollout began.
-    `looked` is the time of the last look, `live_since` when the candidate had its first request. `is_disturbed`
-    says that the route was not as wanted at the last look.
+    `looked` is the time of the last look, `live_since` when the candidate had its first request.
+    `is_disturbed` says that the route was not as wanted at the last look.
     """
 
     rollout: str
@@ -47,7 +47,7 @@ class Memory(Record):
 
 @dataclass(frozen=True)
 class PodsSeen:
-    """One side's pods: how often they were started again, which were killed for want of memory, last words."""
+    """One side's pods: how often they were started again, those killed for want of memory, last words."""
 
     restarts: int = 0
     out_of_memory: tuple[str, ...] = ()

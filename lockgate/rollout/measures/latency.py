@@ -1,8 +1,8 @@
 """Latency: the share of requests that took longer than a limit, candidate against stable.
 
 A share is compared, not a percentile: a percentile's error depends on the distribution's density, a share's
-does not. The limit is one of the bounds of the servers' histograms, fixed before the rollout begins. The first
-requests of a new server meet cold caches; for `warmupSeconds` after its first request nothing counts.
+does not. The limit is one of the bounds of the servers' histograms, fixed before the rollout begins. The
+first requests of a new server meet cold caches; for `warmupSeconds` after its first request nothing counts.
 """
 
 from bisect import bisect_left

@@ -1,8 +1,8 @@
 """The split: whether the revisions get the shares of the requests that the route gives them.
 
-Believed is what the revisions count. A gateway that does not follow, or another route for the same host, would
-make every comparison one of different requests. A likelihood ratio in both directions (Wald, 1945) against a
-share within the tolerance of the wanted one, over periods in which the weight stood still.
+Believed is what the revisions count. A gateway that does not follow, or another route for the same host,
+would make every comparison one of different requests. A likelihood ratio in both directions (Wald, 1945)
+against a share within the tolerance of the wanted one, over periods in which the weight stood still.
 """
 
 import math
@@ -37,7 +37,7 @@ class Split(Record):
         return float(log_mean(np.asarray(self.logs)))
 
     def observed(self) -> tuple[float, float, float] | None:
-        """The candidate's share of the requests in percent, with its 99 % interval (Wilson); None: no requests."""
+        """The candidate's share of the requests in percent, and its 99 % interval; None: no requests."""
         if not self.total:
             return None
         low, high = wilson(self.candidate, self.total, CONFIDENCE)
