@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from lockgate.rollout.measures.agreement import Agreement
 from lockgate.rollout.measures.infrastructure import Pods
 from lockgate.rollout.measures.labels import Losses
 from lockgate.rollout.measures.latency import DEFAULT_SECONDS
+from lockgate.rollout.measures.scores import ScoreShares
 from lockgate.rollout.measures.split import Split
 from lockgate.rollout.policy import Policy
 from lockgate.rollout.shares import Shares
+from lockgate.rollout.twosample import Floats
 
 Stage = Literal["mirroring", "stepping", "soaking"]
 SourceState = Literal["ok", "no_traffic", "no_metrics", "failing"]
@@ -40,7 +42,7 @@ class Ledger(Record):
 
     errors: Shares
     latency: Shares
-    scores: Shares | None = None
+    scores: ScoreShares | None = None
     agreement: Agreement = Agreement()
     labels: Losses = Losses()
     split: Split = Split()
@@ -137,7 +139,12 @@ def _soaked(ledger: Ledger, interval: Interval, policy: Policy) -> tuple[float, 
     )
     found = []
     for before, (shares, n, k, margin) in zip(ledger.soak, blocks, strict=True):
-        level = shares.level[0]
-        gained = float(np.max(log_e_share(n, n - k, 1 - min(level + margin, 0.9), 1 - level)))
-        found.append(max(0.0, before + gained))
+        found.append(float(soaked(before, n, k, shares.level[0], margin)))
     return found[0], found[1]
+
+
+def soaked(before: Any, n: Any, k: Any, level: Any, margin: float) -> Floats:
+    """The soak's evidence after `n` more requests with `k` hits, where the stable had the share `level`."""
+    limit = np.minimum(np.asarray(level) + margin, 0.9)
+    gained = log_e_share(n, np.asarray(n) - k, 1 - limit, 1 - np.asarray(level))
+    return np.asarray(np.maximum(0.0, before + gained), dtype=np.float64)

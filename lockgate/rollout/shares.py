@@ -1,7 +1,7 @@
 """The evidence on one or more shares, such as that of failed requests: what is proved bad, what fine."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -67,8 +67,11 @@ class Shares(Record):
         return place, float(found[place])
 
 
+Known = TypeVar("Known", bound=Shares)
+
+
 def add(
-    shares: Shares,
+    shares: Known,
     stable: tuple[float, Sequence[float]],
     candidate: tuple[float, Sequence[float]],
     *,
@@ -76,7 +79,7 @@ def add(
     margins: Sequence[float],
     effects: Sequence[float],
     both: bool,
-) -> Shares:
+) -> Known:
     """The shares with one more block of counts.
 
     Args:
@@ -93,20 +96,30 @@ def add(
     level = np.asarray(shares.level)
     harm = harm_logs(n_c, k_c, n_s, k_s, level, tolerance, effects, both)
     safe = safe_logs(n_c, k_c, n_s, k_s, level, margins, both)
-    old = KEPT * shares.level_n
-    weight = old + n_s
+    learned, learned_n = relearned(level, shares.level_n, n_s, k_s)
     return shares.model_copy(
         update={
             "stable_n": shares.stable_n + n_s,
             "stable_k": tuple((np.asarray(shares.stable_k) + k_s).tolist()),
             "candidate_n": shares.candidate_n + n_c,
             "candidate_k": tuple((np.asarray(shares.candidate_k) + k_c).tolist()),
-            "level": tuple(((level * old + k_s) / weight).tolist()) if n_s else shares.level,
-            "level_n": weight if n_s else shares.level_n,
+            "level": tuple(learned.tolist()),
+            "level_n": float(learned_n),
             "harm": tuple((np.asarray(shares.harm) + harm).tolist()),
             "safe": tuple(map(tuple, (np.asarray(shares.safe) + safe).tolist())),
         }
     )
+
+
+def relearned(level: Floats, level_n: Any, n_s: Any, k_s: Any) -> tuple[Floats, Floats]:
+    """The estimate of the stable's shares, and its requests, after a block; older blocks count for less.
+
+    Hits and `level` have the shape [..., H], trials [...].
+    """
+    level_n, n_s = np.asarray(level_n, dtype=np.float64), np.asarray(n_s, dtype=np.float64)
+    old = np.where(n_s > 0, KEPT * level_n, level_n)
+    weight = old + n_s
+    return (level * old[..., None] + k_s) / weight[..., None], weight
 
 
 def harm_logs(

@@ -1,9 +1,11 @@
 """Scores: the distribution of what the two models answer, by the servers' histograms.
 
-A multinomial e-process: the histogram is cut at each of its bounds (and, of several classes, each class told
-from the rest), every cut gives a pair of shares to compare in both directions, and the mean of the cuts'
-e-values is an e-value. A cut that shows a difference need not be known beforehand, which costs the logarithm
-of the number of cuts; to learn all the bins' shares would cost about half a logarithm of n for each bin.
+A multinomial e-process of two halves, whose mean is an e-value. The first: the histogram is cut at each of
+its bounds (and, of several classes, each class told from the rest), and every cut gives a pair of shares to
+compare in both directions. A cut that shows a difference need not be known beforehand, which costs the
+logarithm of the number of cuts; to learn all the bins' shares would cost about half a logarithm of n for each
+bin. The second half holds the mean ranks against each other (`lockgate.rollout.ranks`): where a distribution
+has moved as a whole, each cut knows a part of it, and the mean rank nearly all.
 
 The unit is the request, as requests are what the gateway splits: of each, the first row's score counts.
 The tolerance says how far the two may lie apart at any bound (the Kolmogorov-Smirnov distance): two different
@@ -12,20 +14,35 @@ models are expected to, and by how much the evaluation knows.
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from lockgate.rollout.counts import Counts, Interval
 from lockgate.rollout.policy import Policy
+from lockgate.rollout.ranks import SHIFTS, log_e_moved
 from lockgate.rollout.shares import Shares, add, margins
+from lockgate.rollout.twosample import log_mean
 
 # Odds ratios of the alternatives: at the median, a shift of 0.1 standard deviations is 1.17, of 0.5 2.2.
 EFFECTS = (1.15, 1.5, 2.5, 6.0)
 GUESS = 0.5
 
 
-def begin(policy: Policy, before: Counts) -> Shares:
+class ScoreShares(Shares):
+    """The evidence on the cuts, and in `moved` the logarithms of the e-values on the mean rank."""
+
+    moved: tuple[float, ...] = (0.0,) * (2 * len(SHIFTS))
+
+    def harm_e(self) -> float:
+        """The logarithm of the e-value against "the candidate is within the tolerance"."""
+        halves = [log_mean(np.asarray(self.harm)), log_mean(np.asarray(self.moved))]
+        return float(log_mean(np.asarray(halves)))
+
+
+def begin(policy: Policy, before: Counts) -> ScoreShares:
     """No evidence yet; the first guess of the stable's shares is what it has answered `before`."""
     trials, hits = cuts(before, sorted(before.scores), before.score_bounds)
     level = [(hit + GUESS) / (trials + 2 * GUESS) for hit in hits]
-    return Shares.begin(level, both=True, effects=len(EFFECTS), weights=len(policy.steps))
+    return ScoreShares.begin(level, both=True, effects=len(EFFECTS), weights=len(policy.steps))
 
 
 def cuts(counts: Counts, labels: Sequence[str], bounds: Sequence[float]) -> tuple[int, list[int]]:
@@ -42,16 +59,26 @@ def cuts(counts: Counts, labels: Sequence[str], bounds: Sequence[float]) -> tupl
 
 
 def folded(
-    shares: Shares, interval: Interval, policy: Policy, labels: Sequence[str], bounds: Sequence[float]
-) -> Shares:
+    shares: ScoreShares, interval: Interval, policy: Policy, labels: Sequence[str], bounds: Sequence[float]
+) -> ScoreShares:
     """The evidence with one more interval; nothing where a histogram has other bounds."""
     if not bounds or not all(_fits(c, bounds) for c in (interval.stable, interval.candidate)):
         return shares
     limits = policy.analysis.scores
+    stable, candidate = cuts(interval.stable, labels, bounds), cuts(interval.candidate, labels, bounds)
+    inner = len(bounds) - 1
+    moved = shares.moved + log_e_moved(
+        candidate[0],
+        candidate[1][:inner],
+        stable[0],
+        stable[1][:inner],
+        np.asarray(shares.level[:inner]),
+        limits.tolerance,
+    )
     return add(
-        shares,
-        cuts(interval.stable, labels, bounds),
-        cuts(interval.candidate, labels, bounds),
+        shares.model_copy(update={"moved": tuple(moved.tolist())}),
+        stable,
+        candidate,
         tolerance=limits.tolerance,
         margins=margins(limits.margin, policy.carried),
         effects=EFFECTS,

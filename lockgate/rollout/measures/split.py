@@ -5,7 +5,7 @@ would make every comparison one of different requests. A likelihood ratio in bot
 against a share within the tolerance of the wanted one, over periods in which the weight stood still.
 """
 
-import math
+from typing import Any
 
 import numpy as np
 
@@ -58,16 +58,24 @@ def folded(split: Split, interval: Interval, policy: Policy) -> Split:
     )
 
 
-def log_e_split(n: int, k: int, share: float, tolerance: float) -> Floats:
+def log_e_split(n: Any, k: Any, share: Any, tolerance: float) -> Floats:
     """Logarithms of the e-values of one block against "the share is within the tolerance of the wanted".
 
     Small shares are allowed half a percent of the requests either way, too.
+
+    Args:
+        n: requests of the block, [...].
+        k: the candidate's.
+        share: wanted, in (0, 1).
+        tolerance: as a part of the smaller of the two wanted shares.
+
+    Returns:
+        [..., 2·len(EFFECTS)].
     """
-    slack = max(tolerance * min(share, 1 - share), 0.005)
+    n, k, share = (np.asarray(value, dtype=np.float64)[..., None] for value in (n, k, share))
+    slack = np.maximum(tolerance * np.minimum(share, 1 - share), 0.005)
     ratios = np.asarray(EFFECTS)
-    high, low = min(share + slack, 1.0), max(share - slack, 0.0)
-    more = log_e_share(n, k, high, raised(high, ratios)) if high < 1 else np.zeros(len(EFFECTS))
-    less = log_e_share(n, n - k, 1 - low, raised(1 - low, ratios)) if low > 0 else np.zeros(len(EFFECTS))
-    found = np.concatenate([more, less])
-    assert not any(map(math.isnan, found))
-    return found
+    high, low = np.minimum(share + slack, 1.0), np.maximum(share - slack, 0.0)
+    more = np.where(high < 1, log_e_share(n, k, high, raised(high, ratios)), 0.0)
+    less = np.where(low > 0, log_e_share(n, n - k, 1 - low, raised(1 - low, ratios)), 0.0)
+    return np.concatenate([more, less], axis=-1)
