@@ -119,7 +119,9 @@ def weights(model: str, status: Status) -> dict[str, int] | None:
     serving = revision_name(model, status.stable)
     if not status.candidate or status.candidate == status.stable or status.stage not in {*ACTIVE, "promoted"}:
         return {serving: 100}
-    return {serving: 100 - status.weight, revision_name(model, status.candidate): status.weight}
+    shares = {serving: 100 - status.weight, revision_name(model, status.candidate): status.weight}
+    # A route that names a Service which is not there yet is not accepted as a whole.
+    return {name: share for name, share in shares.items() if share}
 
 
 def _with_stable(spec: Spec, status: Status, seen: Seen, now: datetime) -> Status:
