@@ -45,7 +45,7 @@ class Ledger(Record):
     scores: ScoreShares | None = None
     agreement: Agreement = Agreement()
     labels: Losses = Losses()
-    split: Split = Split()
+    split: Split
     seconds: float = DEFAULT_SECONDS
     score_labels: tuple[str, ...] = ()
     score_bounds: tuple[float, ...] = ()
@@ -81,6 +81,7 @@ def begin(policy: Policy, before: Counts) -> Ledger:
         errors=errors.begin(policy, _first(before.errors, known, errors.GUESS)),
         latency=latency.begin(policy, _first(slow, timed, latency.SLOW)),
         scores=scores.begin(policy, before) if before.scores else None,
+        split=Split.begin(len(policy.steps)),
         seconds=seconds,
         score_labels=tuple(sorted(before.scores)),
         score_bounds=before.score_bounds,

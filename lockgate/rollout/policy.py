@@ -1,5 +1,6 @@
 """What a rollout is to do and to be judged by: `spec.steps` and `spec.analysis` of a ModelRollout."""
 
+from bisect import bisect_right
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -146,6 +147,10 @@ class Policy(Part):
     def next_weight(self, step: int) -> int:
         """The weight after this step; before the first step (-1) the first one's."""
         return self.steps[min(step + 1, len(self.steps) - 1)].weight
+
+    def step_of(self, weight: int) -> int:
+        """The place of the step that has this weight, or the next lower one; 0 below the first."""
+        return max(0, bisect_right(self.carried, weight) - 1)
 
     @property
     def carried(self) -> tuple[int, ...]:

@@ -19,9 +19,10 @@ class Shares(Record):
     """The counts and e-processes of one measure over a whole rollout.
 
     Of H shares (one, or one a bound of a histogram), D directions (1: only more is bad; 2: less, too), A
-    alternatives and W weights of the steps: `harm` holds the logarithms of H·D·A e-values against "the
-    candidate differs by at most the tolerance", `safe` of W·H·D against "it differs by the margin of that
-    weight or more". `level` estimates the stable's shares from the past, of `level_n` requests.
+    alternatives and W weights of the steps: `harm` holds the logarithms of W·H·D·A e-values against "the
+    candidate differs by at most the tolerance", each row of what came since its step began, `safe` of W·H·D
+    against "it differs by the margin of that weight or more". `level` estimates the stable's shares from the
+    past, of `level_n` requests.
     """
 
     stable_n: float = 0.0
@@ -30,7 +31,7 @@ class Shares(Record):
     candidate_k: tuple[float, ...]
     level: tuple[float, ...]
     level_n: float = PRIOR
-    harm: tuple[float, ...]
+    harm: tuple[tuple[float, ...], ...]
     safe: tuple[tuple[float, ...], ...]
 
     @classmethod
@@ -42,13 +43,13 @@ class Shares(Record):
             stable_k=none,
             candidate_k=none,
             level=tuple(level),
-            harm=(0.0,) * (sides * effects),
+            harm=((0.0,) * (sides * effects),) * weights,
             safe=((0.0,) * sides,) * weights,
         )
 
     def harm_e(self) -> float:
         """The logarithm of the e-value against "the candidate is within the tolerance"."""
-        return float(log_mean(np.asarray(self.harm)))
+        return float(log_since(np.asarray(self.harm)))
 
     def safe_e(self, step: int) -> float:
         """The logarithm of the e-value against "the candidate exceeds the margin of the step's weight".
@@ -79,6 +80,7 @@ def add(
     margins: Sequence[float],
     effects: Sequence[float],
     both: bool,
+    step: int,
 ) -> Known:
     """The shares with one more block of counts.
 
@@ -90,6 +92,7 @@ def add(
         margins: that it must stay below, one a weight of the steps.
         effects: odds ratios of the alternatives.
         both: whether less is as bad as more.
+        step: that the block was counted in.
     """
     n_s, k_s = stable[0], np.asarray(stable[1], dtype=np.float64)
     n_c, k_c = candidate[0], np.asarray(candidate[1], dtype=np.float64)
@@ -105,10 +108,39 @@ def add(
             "candidate_k": tuple((np.asarray(shares.candidate_k) + k_c).tolist()),
             "level": tuple(learned.tolist()),
             "level_n": float(learned_n),
-            "harm": tuple((np.asarray(shares.harm) + harm).tolist()),
+            "harm": since(shares.harm, step, harm),
             "safe": tuple(map(tuple, (np.asarray(shares.safe) + safe).tolist())),
         }
     )
+
+
+def since(rows: Sequence[Sequence[float]], step: Any, logs: Floats) -> tuple[tuple[float, ...], ...]:
+    """The rows of logarithms, one a step, with those of one more block added to all that have begun."""
+    grown = np.asarray(rows) + begun(len(rows), step)[:, None] * logs
+    return tuple(map(tuple, grown.tolist()))
+
+
+def begun(steps: int, step: Any) -> Floats:
+    """1 for each of the steps that has begun at `step`, 0 for later ones, [..., steps]."""
+    return (np.arange(steps) <= np.asarray(step)[..., None]).astype(np.float64)
+
+
+def log_since(rows: Floats) -> Floats:
+    """The logarithm of the e-value from those of all alternatives, in rows by the step that they begin with.
+
+    A mixture over the times at which the candidate may have become bad: half of it lies on the beginning, the
+    rest on the later steps alike. So one that fails under a load which it did not have before is found nearly
+    as soon as one that always failed, however good it was until then. Source: Shin, Ramdas and Rinaldo,
+    "E-detectors: a nonparametric framework for sequential change detection" (2024), section 2.
+
+    Args:
+        rows: [..., steps, alternatives].
+    """
+    logs = log_mean(rows)
+    later = logs.shape[-1] - 1
+    if not later:
+        return np.asarray(logs[..., 0])
+    return np.asarray(np.logaddexp(logs[..., 0], log_mean(logs[..., 1:])) - np.log(2))
 
 
 def relearned(level: Floats, level_n: Any, n_s: Any, k_s: Any) -> tuple[Floats, Floats]:

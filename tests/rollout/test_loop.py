@@ -94,11 +94,11 @@ def test_without_data_it_holds_and_goes_back_at_the_deadline(source: str, rate: 
 
 def test_a_split_that_does_not_follow_stops_the_rollout() -> None:
     world = World(short()).begin()
-    world.until(lambda w: w.status.weight == 5)
+    world.until(lambda w: w.status.weight == 50)
     served = world.serve
 
     def other(seconds: float) -> None:
-        wanted, world.route = world.route, {STABLE: 75, CANDIDATE: 25}
+        wanted, world.route = world.route, {STABLE: 95, CANDIDATE: 5}
         served(seconds)
         world.route = wanted
 
@@ -106,7 +106,15 @@ def test_a_split_that_does_not_follow_stops_the_rollout() -> None:
     world.until(ended)
     past = world.status.history[0]
     assert past.reason == "SplitNotFollowed"
-    assert ", 5 % are wanted" in past.message
+    assert ", 50 % are wanted" in past.message
+
+
+def test_a_candidate_that_fails_under_load_alone_is_found_there() -> None:
+    world = World(short()).begin()
+    world.until(lambda w: w.status.weight == 50)
+    world.behaviours[CANDIDATE] = Behaviour(errors=0.02)
+    world.until(ended, looks=12)
+    assert world.status.history[0].reason == "Errors"
 
 
 def test_a_second_candidate_begins_again_at_the_first_step() -> None:

@@ -30,4 +30,5 @@ def folded(shares: Shares, interval: Interval, policy: Policy) -> Shares:
         margins=margins(limits.margin, policy.carried),
         effects=EFFECTS,
         both=False,
+        step=policy.step_of(interval.weight),
     )

@@ -58,4 +58,5 @@ def folded(shares: Shares, interval: Interval, policy: Policy, seconds: float) -
         margins=margins(limits.margin, policy.carried),
         effects=EFFECTS,
         both=False,
+        step=policy.step_of(interval.weight),
     )

@@ -19,7 +19,7 @@ import numpy as np
 from lockgate.rollout.counts import Counts, Interval
 from lockgate.rollout.policy import Policy
 from lockgate.rollout.ranks import SHIFTS, log_e_moved
-from lockgate.rollout.shares import Shares, add, margins
+from lockgate.rollout.shares import Shares, add, log_since, margins, since
 from lockgate.rollout.twosample import log_mean
 
 # Odds ratios of the alternatives: at the median, a shift of 0.1 standard deviations is 1.17, of 0.5 2.2.
@@ -30,11 +30,11 @@ GUESS = 0.5
 class ScoreShares(Shares):
     """The evidence on the cuts, and in `moved` the logarithms of the e-values on the mean rank."""
 
-    moved: tuple[float, ...] = (0.0,) * (2 * len(SHIFTS))
+    moved: tuple[tuple[float, ...], ...] = ()
 
     def harm_e(self) -> float:
         """The logarithm of the e-value against "the candidate is within the tolerance"."""
-        halves = [log_mean(np.asarray(self.harm)), log_mean(np.asarray(self.moved))]
+        halves = [log_since(np.asarray(self.harm)), log_since(np.asarray(self.moved))]
         return float(log_mean(np.asarray(halves)))
 
 
@@ -42,7 +42,9 @@ def begin(policy: Policy, before: Counts) -> ScoreShares:
     """No evidence yet; the first guess of the stable's shares is what it has answered `before`."""
     trials, hits = cuts(before, sorted(before.scores), before.score_bounds)
     level = [(hit + GUESS) / (trials + 2 * GUESS) for hit in hits]
-    return ScoreShares.begin(level, both=True, effects=len(EFFECTS), weights=len(policy.steps))
+    steps = len(policy.steps)
+    shares = ScoreShares.begin(level, both=True, effects=len(EFFECTS), weights=steps)
+    return shares.model_copy(update={"moved": ((0.0,) * (2 * len(SHIFTS)),) * steps})
 
 
 def cuts(counts: Counts, labels: Sequence[str], bounds: Sequence[float]) -> tuple[int, list[int]]:
@@ -67,7 +69,8 @@ def folded(
     limits = policy.analysis.scores
     stable, candidate = cuts(interval.stable, labels, bounds), cuts(interval.candidate, labels, bounds)
     inner = len(bounds) - 1
-    moved = shares.moved + log_e_moved(
+    step = policy.step_of(interval.weight)
+    moved = log_e_moved(
         candidate[0],
         candidate[1][:inner],
         stable[0],
@@ -76,13 +79,14 @@ def folded(
         limits.tolerance,
     )
     return add(
-        shares.model_copy(update={"moved": tuple(moved.tolist())}),
+        shares.model_copy(update={"moved": since(shares.moved, step, moved)}),
         stable,
         candidate,
         tolerance=limits.tolerance,
         margins=margins(limits.margin, policy.carried),
         effects=EFFECTS,
         both=True,
+        step=step,
     )
 
 

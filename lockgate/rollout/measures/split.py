@@ -2,10 +2,11 @@
 
 Believed is what the revisions count. A gateway that does not follow, or another route for the same host,
 would make every comparison one of different requests. A likelihood ratio in both directions (Wald, 1945)
-against a share within the tolerance of the wanted one, over periods in which the weight stood still.
+against a share within the tolerance of the wanted one, over periods in which the weight stood still; begun
+anew at each step, as a gateway that followed one weight need not follow the next.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from lockgate.records import Record
 from lockgate.rollout.betting import log_e_share
 from lockgate.rollout.counts import Interval
 from lockgate.rollout.policy import Policy
-from lockgate.rollout.twosample import Floats, log_mean, raised
+from lockgate.rollout.shares import log_since, since
+from lockgate.rollout.twosample import Floats, raised
 
 EFFECTS = (1.3, 2.0, 5.0, 20.0)
 CONFIDENCE = 0.99
@@ -23,18 +25,23 @@ CONFIDENCE = 0.99
 class Split(Record):
     """The e-values against "as wanted", and the requests at the present weight, the candidate's and all.
 
-    `seen` are the candidate's requests at the present weight, steady or not.
+    `seen` are the candidate's requests at the present weight, steady or not; `logs` has a row a step.
     """
 
-    logs: tuple[float, ...] = (0.0,) * (2 * len(EFFECTS))
+    logs: tuple[tuple[float, ...], ...]
     weight: int = 0
     candidate: int = 0
     total: int = 0
     seen: int = 0
 
+    @classmethod
+    def begin(cls, steps: int) -> Self:
+        """Nothing seen yet."""
+        return cls(logs=((0.0,) * (2 * len(EFFECTS)),) * steps)
+
     def harm_e(self) -> float:
         """The logarithm of the e-value against "the split is as wanted"."""
-        return float(log_mean(np.asarray(self.logs)))
+        return float(log_since(np.asarray(self.logs)))
 
     def observed(self) -> tuple[float, float, float] | None:
         """The candidate's share of the requests in percent, and its 99 % interval; None: no requests."""
@@ -52,10 +59,9 @@ def folded(split: Split, interval: Interval, policy: Policy) -> Split:
     split = split.model_copy(update={"seen": split.seen + k})
     if not interval.is_steady or not 0 < interval.weight < 100 or not n:
         return split
-    logs = np.asarray(split.logs) + log_e_split(n, k, interval.weight / 100, policy.analysis.split_tolerance)
-    return split.model_copy(
-        update={"logs": tuple(logs.tolist()), "candidate": split.candidate + k, "total": split.total + n}
-    )
+    found = log_e_split(n, k, interval.weight / 100, policy.analysis.split_tolerance)
+    logs = since(split.logs, policy.step_of(interval.weight), found)
+    return split.model_copy(update={"logs": logs, "candidate": split.candidate + k, "total": split.total + n})
 
 
 def log_e_split(n: Any, k: Any, share: Any, tolerance: float) -> Floats:
