@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,12 @@ from lockgate.rollout.evidence import Evidence, Ledger
 from lockgate.rollout.measures import infrastructure
 from lockgate.rollout.policy import MeasureName, Policy
 from lockgate.rollout.readings import Reading, odds, readings
-from lockgate.rollout.twosample import log_mean
+from lockgate.rollout.twosample import Floats, log_mean
+
+# The split's part of α: a gateway that does not follow is off by so much that it needs no more.
+SPLIT_PART = 0.05
+# With so much evidence against a candidate, to one, its traffic does not rise.
+DOUBT = 3.0
 
 
 class Action(Enum):
@@ -73,8 +79,9 @@ def decide(policy: Policy, evidence: Evidence, now: datetime) -> Decision:
     within every tolerance is ever rolled back for its evidence is at most α, however often this is asked
     (Ville, 1939; Vovk and Wang, "E-values: calibration, combination and applications", 2021).
 
-    Enough and fine goes on: the step has had its time, and for every measure the evidence that the candidate
-    stays within the margin of the next weight has reached 1/(1 - power).
+    Enough and fine goes on: the step has had its time, for every measure the evidence that the candidate
+    stays within the margin of the next weight has reached 1/(1 - power), and nothing speaks against it: with
+    more evidence than `DOUBT` that it is bad, it gets no more requests than it has, until that is settled.
 
     Everything else waits; at the step's deadline what waits goes back, as evidence that did not come is no
     evidence of health.
@@ -103,17 +110,21 @@ def decide(policy: Policy, evidence: Evidence, now: datetime) -> Decision:
 def harm(policy: Policy, ledger: Ledger) -> tuple[float, str]:
     """The logarithm of the e-value against "within every tolerance", and the measure with the largest part.
 
-    The split is one of the measures: it is an hypothesis like the others, and shares their α.
+    The split is an hypothesis like those of the measures, and shares their α.
     """
-    logs = dict(_logs(policy, ledger))
-    return float(log_mean(np.array(list(logs.values())))), max(logs, key=lambda name: logs[name])
-
-
-def _logs(policy: Policy, ledger: Ledger) -> Iterator[tuple[MeasureName | str, float]]:
+    logs: dict[MeasureName | str, float] = {}
     for name in policy.analysis.measures:
         measure = getattr(ledger, name)
-        yield name, 0.0 if measure is None else measure.harm_e()
-    yield "split", ledger.split.harm_e()
+        logs[name] = 0.0 if measure is None else measure.harm_e()
+    against = pooled(np.array(list(logs.values()) or [0.0]), ledger.split.harm_e())
+    logs["split"] = ledger.split.harm_e()
+    return float(against), max(logs, key=lambda name: logs[name])
+
+
+def pooled(measures: Floats, split: Any) -> Floats:
+    """The logarithm of the mean of the measures' e-values, [..., measures], and of the split's."""
+    shared = log_mean(measures) + math.log(1 - SPLIT_PART)
+    return np.asarray(np.logaddexp(shared, split + math.log(SPLIT_PART)), dtype=np.float64)
 
 
 def _bad(policy: Policy, evidence: Evidence, found: tuple[Reading, ...]) -> tuple[Code, str] | None:
@@ -163,6 +174,13 @@ def _lacking(policy: Policy, evidence: Evidence, found: tuple[Reading, ...]) -> 
             if name in analysis.measures and log < wanted:
                 yield f"{name} at 100 % are not yet known to stay within the margin of what the stable had"
         return
+    against, name = harm(policy, ledger)
+    if against >= math.log(DOUBT):
+        reading = next(r for r in found if r.measure == name)
+        yield (
+            f"{reading.sentence}; the evidence that this is more than is allowed is {odds(against)} to 1, "
+            f"and above {DOUBT:g} to 1 no step follows"
+        )
     if "scores" in analysis.measures and ledger.scores is None:
         yield "no scores were counted yet"
     for reading in found:

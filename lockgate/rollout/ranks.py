@@ -7,7 +7,7 @@ import numpy as np
 from lockgate.rollout.twosample import TINY, Floats
 
 # Differences of the mean rank to bet on, in standard deviations of a rank.
-SHIFTS = (0.1, 0.25, 0.5)
+SHIFTS = (0.1, 0.4)
 # The largest share of the capital that one request may lose.
 MOST = 0.9
 

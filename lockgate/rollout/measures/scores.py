@@ -1,10 +1,10 @@
 """Scores: the distribution of what the two models answer, by the servers' histograms.
 
-A multinomial e-process of two halves, whose mean is an e-value. The first: the histogram is cut at each of
+A multinomial e-process of two parts, whose mean is an e-value. The first: the histogram is cut at each of
 its bounds (and, of several classes, each class told from the rest), and every cut gives a pair of shares to
 compare in both directions. A cut that shows a difference need not be known beforehand, which costs the
 logarithm of the number of cuts; to learn all the bins' shares would cost about half a logarithm of n for each
-bin. The second half holds the mean ranks against each other (`lockgate.rollout.ranks`): where a distribution
+bin. The second holds the mean ranks against each other (`lockgate.rollout.ranks`): where a distribution
 has moved as a whole, each cut knows a part of it, and the mean rank nearly all.
 
 The unit is the request, as requests are what the gateway splits: of each, the first row's score counts.
@@ -13,6 +13,7 @@ models are expected to, and by how much the evaluation knows.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +21,13 @@ from lockgate.rollout.counts import Counts, Interval
 from lockgate.rollout.policy import Policy
 from lockgate.rollout.ranks import SHIFTS, log_e_moved
 from lockgate.rollout.shares import Shares, add, log_since, margins, since
-from lockgate.rollout.twosample import log_mean
+from lockgate.rollout.twosample import Floats
 
 # Odds ratios of the alternatives: at the median, a shift of 0.1 standard deviations is 1.17, of 0.5 2.2.
 EFFECTS = (1.15, 1.5, 2.5, 6.0)
 GUESS = 0.5
+# The mean rank's part of the capital: most models that changed answer higher or lower as a whole.
+MOVED_PART = 0.75
 
 
 class ScoreShares(Shares):
@@ -34,8 +37,13 @@ class ScoreShares(Shares):
 
     def harm_e(self) -> float:
         """The logarithm of the e-value against "the candidate is within the tolerance"."""
-        halves = [log_since(np.asarray(self.harm)), log_since(np.asarray(self.moved))]
-        return float(log_mean(np.asarray(halves)))
+        return float(mixed(log_since(np.asarray(self.harm)), log_since(np.asarray(self.moved))))
+
+
+def mixed(cut: Any, moved: Any) -> Floats:
+    """The logarithm of the e-value from those of the cuts and of the mean rank."""
+    found = np.logaddexp(cut + np.log(1 - MOVED_PART), moved + np.log(MOVED_PART))
+    return np.asarray(found, dtype=np.float64)
 
 
 def begin(policy: Policy, before: Counts) -> ScoreShares:
