@@ -1,10 +1,10 @@
 """Limits by which a rival rolls back at most α of the healthy candidates, in the worst world.
 
-Seeds are other ones than those that the table is measured with. A rival that goes on by time alone has the same
-looks in every healthy rollout, so its numbers are noted once, and limits are tried on what was noted.
+Seeds are other ones than those that the table is measured with. A rival that goes on by time alone has the
+same looks in every healthy rollout, so its numbers are noted once, and limits are tried on what was noted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,13 +17,23 @@ from lockgate.rollout.twosample import Floats
 HALVINGS = 30
 
 
-def noted(
-    statistic: Callable[[], Statistic], policy: Policy, world: World, rollouts: int, seed: int
-) -> tuple[Floats, Floats]:
-    """The numbers of healthy rollouts, [looks, rollouts, 3], and the seconds of the looks."""
-    watched = Watched(statistic(), policy)
+def noted(statistic: Statistic, policy: Policy, world: World, rollouts: int, seed: int) -> Floats:
+    """The numbers of healthy rollouts, [looks, rollouts, 3]."""
+    watched = Watched(statistic, policy)
     run(world, watched, policy, rollouts, seed)
-    return np.stack(watched.noted), np.array(watched.times)
+    return np.stack(watched.noted)
+
+
+def alpha(largest: Sequence[Floats], wanted: float) -> float:
+    """The α at which our rule rolls back the wanted share of the healthy candidates, in the worst world.
+
+    Args:
+        largest: logarithms of the largest e-value that each rollout has seen, a world each.
+        wanted: share.
+    """
+    limit = max(float(np.quantile(world, 1 - wanted, method="higher")) for world in largest)
+    # Evidence that is as large as the limit rolls back.
+    return float(np.exp(-np.nextafter(limit, np.inf)))
 
 
 def limits(worlds: Sequence[Floats], alpha: float, fails: int) -> Floats:

@@ -11,21 +11,23 @@ import numpy as np
 from bench.rollout.simulate import ADVANCE, HOLD, ROLL_BACK, Look
 from bench.rollout.world import Tables, World
 from lockgate.rollout import evidence
+from lockgate.rollout.decide import DOUBT, pooled
 from lockgate.rollout.measures import errors, latency, scores, split
 from lockgate.rollout.policy import Policy
 from lockgate.rollout.ranks import log_e_moved
 from lockgate.rollout.shares import Shares, begun, harm_logs, log_since, margins, relearned, safe_logs
-from lockgate.rollout.twosample import Floats, log_mean
+from lockgate.rollout.twosample import Floats
 from serving.runtime.metrics import SECONDS
 
 # The candidate and the stable are the same, or differ by what the bench is to find. So nothing is tolerated,
-# and the margins are below the differences. Requests are not mirrored, and no labels come.
+# the scores' margin is below their smallest difference, and the latency's limit is near where latencies are.
+# Requests are not mirrored, and no labels come.
 POLICY = Policy.model_validate(
     {
         "mirror": {"percent": 0},
         "analysis": {
             "measures": ("errors", "latency", "scores"),
-            "latency": {"tolerance": 0.0, "margin": 0.02},
+            "latency": {"tolerance": 0.0, "limit_ms": 75},
             "scores": {"tolerance": 0.0, "margin": 0.03},
         },
     }
@@ -54,7 +56,9 @@ class Many:
         """One more block of counts, of each rollout's step; hits are [rollouts, shares]."""
         harm = harm_logs(n_c, k_c, n_s, k_s, self.level, self._tolerance, self._effects, self._both)
         self.harm = grown(self.harm, step, harm)
-        self.safe += safe_logs(n_c, k_c, n_s, k_s, self.level, self._margins, self._both)
+        # Weights that no rollout has before it any more are left out, to save time.
+        ahead = slice(min(int(step.min()) + 1, len(self._margins) - 1), None)
+        self.safe[:, ahead] += safe_logs(n_c, k_c, n_s, k_s, self.level, self._margins[ahead], self._both)
         self.level, self.level_n = relearned(self.level, self.level_n, n_s, k_s)
 
     def harm_e(self) -> Floats:
@@ -92,9 +96,10 @@ class Ours:
         """What `lockgate.rollout.decide` says of each rollout."""
         self._fold(look)
         analysis = self.policy.analysis
-        bad = self.against() >= -math.log(analysis.alpha)
+        against = self.against()
+        bad = against >= -math.log(analysis.alpha)
         soaks = look.step == len(self._weights) - 1
-        lacks = self._lacks(look.step, soaks)
+        lacks = self._lacks(look.step, soaks) | (~soaks & (against >= math.log(DOUBT)))
         least = np.array([step.seconds for step in self.policy.steps])[look.step]
         least = np.where(soaks, np.maximum(analysis.soak_seconds, least), least)
         late = lacks & (look.passed >= analysis.deadline_seconds)
@@ -103,9 +108,9 @@ class Ours:
 
     def against(self) -> Floats:
         """The logarithm of each rollout's e-value against "within every tolerance"."""
-        halves = log_mean(np.stack([self.scores.harm_e(), log_since(self.moved)], axis=-1))
-        measures = (self.errors.harm_e(), self.latency.harm_e(), halves, log_since(self.split))
-        return log_mean(np.stack(measures, axis=-1))
+        both = scores.mixed(self.scores.harm_e(), log_since(self.moved))
+        measures = (self.errors.harm_e(), self.latency.harm_e(), both)
+        return pooled(np.stack(measures, axis=-1), log_since(self.split))
 
     def keep(self, which: Any) -> None:
         """Forgets all rollouts but these."""
@@ -154,3 +159,23 @@ class Ours:
         self.split = grown(self.split, look.step, np.where(counts[:, None], logs, 0.0))
         began = look.passed <= self.policy.analysis.interval_seconds
         self.seen = np.where(began, 0, self.seen) + look.candidate.n
+
+
+class Noted(Ours):
+    """The rule, but for the rollback: what the largest evidence against each candidate has been."""
+
+    def __init__(self, world: World, rollouts: int, policy: Policy = POLICY) -> None:
+        super().__init__(world, rollouts, policy)
+        self.largest = np.full(rollouts, -np.inf)
+        self._here = np.arange(rollouts)
+
+    def look(self, look: Look) -> Any:
+        """As ours, without a rollback for evidence; from the deadline's there is none to tell it from."""
+        action = super().look(look)
+        self.largest[self._here] = np.maximum(self.largest[self._here], self.against())
+        return np.where(action == ROLL_BACK, HOLD, action)
+
+    def keep(self, which: Any) -> None:
+        """Forgets all rollouts but these, not what was noted of the others."""
+        super().keep(which)
+        self._here = self._here[which]

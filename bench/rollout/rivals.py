@@ -62,8 +62,8 @@ class Points:
 class ZTest:
     """Two-sample z-tests on all requests of the step.
 
-    On the shares of errors and of requests over the limit that Lockgate takes, too, and, in both directions, on
-    the mean score; all with the pooled variance.
+    On the shares of errors and of requests over the limit that Lockgate takes, too, and, in both directions,
+    on the mean score; all with the pooled variance.
     """
 
     def __init__(self, over: int, warmup: float = 0.0, least: int = 0) -> None:
@@ -240,14 +240,12 @@ class Watched:
     def __init__(self, statistic: Statistic, policy: Policy) -> None:
         self._statistic, self._policy = statistic, policy
         self.noted: list[Floats] = []
-        self.times: list[float] = []
 
     def look(self, look: Look) -> Any:
         """Goes on by time."""
         values = self._statistic.values(look)
         if values is not None:
             self.noted.append(values)
-            self.times.append(look.live)
         return np.where(look.passed >= seconds(self._policy)[look.step], ADVANCE, HOLD)
 
     def keep(self, which: Any) -> None:

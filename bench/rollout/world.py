@@ -211,3 +211,6 @@ def _scores(shift: float) -> Floats:
 def _binned(below: Floats) -> Floats:
     edges = np.concatenate([np.zeros_like(below[..., :1]), below, np.ones_like(below[..., :1])], axis=-1)
     return np.diff(edges)
+
+
+SCORE_SHARES = _scores(0.0)

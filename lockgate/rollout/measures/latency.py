@@ -12,7 +12,7 @@ from lockgate.rollout.policy import Policy
 from lockgate.rollout.shares import Shares, add, margins
 
 # Odds ratios of the alternatives.
-EFFECTS = (1.5, 2.5, 8.0)
+EFFECTS = (1.4, 2.0, 4.0)
 # The share that the limit is chosen by, where the policy names none.
 SLOW = 0.05
 # Fewer requests than this say nothing of a distribution.
