@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run penguins test test-cluster lint format compile report serve images sbom up deploy status bench lock clean
+.PHONY: help setup run penguins test test-cluster lint format compile report serve images sbom up deploy status bench bench-rollout lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -55,6 +55,9 @@ status: setup ## Models, training jobs and verdicts on the cluster of KUBECONFIG
 
 bench: setup ## Measure what README claims: a table of ratios (about 20 minutes)
 	@$(BIN)/python -m bench
+
+bench-rollout: setup ## Simulate rollouts: one table, our rule beside the field's (about 10 minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m bench.rollout
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --override requirements/overrides.txt

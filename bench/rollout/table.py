@@ -27,39 +27,43 @@ def table(documented: Sequence[Measured], calibrated: Sequence[Measured]) -> str
 
 
 def caption(documented: Sequence[Measured]) -> str:
-    """What was simulated."""
+    """What the columns are, and what was simulated."""
     analysis = POLICY.analysis
     healthy, bad = (len(documented[0].outcomes[worlds[0].name].back) for worlds in (HEALTHY, BAD))
     weights = ", ".join(str(weight) for weight in POLICY.carried)
-    return (
-        f"{healthy:,} rollouts of each healthy candidate (columns 2 to 5: share rolled back, with its 95 % "
-        f"interval), {bad:,} of each bad one (columns 6 to 10: requests that it answered within an hour, mean / "
-        "median; where not all were rolled back, the share that was), and the median time in which a healthy one "
-        "was promoted under steady load. "
-        f"{w.RATE:g} requests/s, {w.ERRORS:.0%} errors, latency log-normal with median {1000 * w.MEDIAN:g} ms and "
-        f"σ {w.SPREAD:g}, scores normal in a histogram of 20 bins with σ of {w.SIGMA / 0.05:g} bins. "
-        f"Diurnal: a day of {w.DAY / 60:g} minutes, load ±80 %, errors ±50 %, latency ±30 %. Outage: "
-        f"{w.OUTAGE / 60:g} minutes at {w.OUTAGE_ERRORS:.0%} errors and {w.OUTAGE_SLOWER:g}-fold latency for both. "
-        f"Cold start: {w.COLD_SLOWER:g}-fold latency, falling with a time constant of {w.COLD_SECONDS:g} s. "
-        f"Steps {weights} % of at least 60 s (Mann-Whitney: 500 s, for 50 values), a soak of "
-        f"{analysis.soak_seconds:g} s; a look every {w.LOOK} s. Lockgate: α {analysis.alpha:g}, power "
-        f"{analysis.power:g}, margins {analysis.errors.margin:g} (errors), {analysis.latency.margin:g} (share over "
-        f"{analysis.latency.limit_ms:g} ms), {analysis.scores.margin:g} (scores), all tolerances 0, warm-up "
-        f"{analysis.latency.warmup_seconds:g} s; the calibrated rivals have the same warm-up."
+    said = (
+        f"Columns 2 to 5: {healthy:,} rollouts each of a candidate that is the same as the stable; share "
+        "rolled back, with its 95 % interval (Wilson).",
+        f"Columns 6 to 10: {bad:,} rollouts each of a bad candidate; requests that it answered within an "
+        "hour, mean / median, and in brackets the share that was rolled back where not all were.",
+        "Last column: median time to promotion of a good candidate under steady load.",
+        f"World: {w.RATE:g} requests/s (Poisson); {w.ERRORS:.0%} errors; latency log-normal, median "
+        f"{1000 * w.MEDIAN:g} ms, σ {w.SPREAD:g}; scores normal, σ {w.SIGMA / 0.05:g} of 20 bins.",
+        f"Day: {w.DAY / 60:g} minutes long, load ±80 %, errors ±50 %, latency ±30 %. Outage: for "
+        f"{w.OUTAGE / 60:g} minutes {w.OUTAGE_ERRORS:.0%} errors and {w.OUTAGE_SLOWER:g}-fold latency of "
+        f"both. Cold start: {w.COLD_SLOWER:g}-fold latency of the candidate, falling by a time constant of "
+        f"{w.COLD_SECONDS:g} s.",
+        f"Rollout: {weights} %, each for at least 60 s (Mann-Whitney: 500 s, for 50 values), a soak of "
+        f"{analysis.soak_seconds:g} s, a look every {w.LOOK} s.",
+        f"Lockgate: α {analysis.alpha:g}, power {analysis.power:g}; margins {analysis.errors.margin:g} "
+        f"(errors), {analysis.latency.margin:g} (share over {analysis.latency.limit_ms:g} ms), "
+        f"{analysis.scores.margin:g} (scores); tolerances 0; "
+        f"warm-up {analysis.latency.warmup_seconds:g} s, the calibrated rivals' too.",
     )
+    return "\n".join(f"- {sentence}" for sentence in said)
 
 
 def verdict(documented: Sequence[Measured], calibrated: Sequence[Measured]) -> str:
     """Whether ours dominates, counted."""
-    shipped, ours, *rivals = (*documented[:1], *calibrated)
-    fewer = [
-        f"{world.said}: {min(rivals, key=lambda one: one.mean_hits(world.name)).mean_hits(world.name) / ours.mean_hits(world.name):.2f}"
-        for world in BAD
-    ]
-    worst = max(wrong(shipped, world.name)[0] for world in HEALTHY)
+    worst = max(wrong(documented[0], world.name)[0] for world in HEALTHY)
+    ours, *rivals = calibrated
+    ratios = []
+    for world in BAD:
+        best = min(one.mean_hits(world.name) for one in rivals)
+        ratios.append(f"{world.said} {best / ours.mean_hits(world.name):.2f}")
     return (
-        f"Wrong rollbacks of Lockgate as shipped: at most {worst:.2%} in any healthy world. At equal wrong "
-        "rollbacks, mean requests hit by the best rival over Lockgate's: " + "; ".join(fewer) + "."
+        f"Lockgate as shipped rolled back at most {worst:.2%} of the healthy candidates of any world. At "
+        f"equal wrong rollbacks, the best rival's mean requests over Lockgate's: {'; '.join(ratios)}."
     )
 
 
