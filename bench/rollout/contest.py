@@ -20,14 +20,17 @@ NONE = (np.inf, np.inf, np.inf)
 class Contestant:
     """A rule with its parameters.
 
-    `limits` are the rivals' on errors, latency and scores; `alpha` is ours. `seconds` is the least time of a
-    step. `warmup`: of the latency, in seconds. `least`, `points`, `every`: see `ZTest` and `MannWhitney`.
+    `limits` are the rivals' on errors, latency and scores; `alpha`, `limit_ms` and `margin` (of the latency)
+    are ours. `seconds` is the least time of a step. `warmup`: of the latency, in seconds. `least`, `points`,
+    `every`: see `ZTest` and `MannWhitney`.
     """
 
     title: str
     kind: Literal["ours", "points", "z", "ranks"]
     limits: tuple[float, ...] = NONE
     alpha: float = POLICY.analysis.alpha
+    limit_ms: float | None = POLICY.analysis.latency.limit_ms
+    margin: float = POLICY.analysis.latency.margin
     seconds: float = 60.0
     fails: int = 1
     together: bool = False
@@ -38,9 +41,11 @@ class Contestant:
 
     @property
     def policy(self) -> Policy:
-        """The bench's, with this rule's time and α."""
+        """The bench's, with this rule's time, α and latency."""
         steps = tuple(step.model_copy(update={"seconds": self.seconds}) for step in POLICY.steps)
-        analysis = POLICY.analysis.model_copy(update={"alpha": self.alpha})
+        own = {"limit_ms": self.limit_ms, "margin": self.margin}
+        latency = POLICY.analysis.latency.model_copy(update=own)
+        analysis = POLICY.analysis.model_copy(update={"alpha": self.alpha, "latency": latency})
         return POLICY.model_copy(update={"steps": steps, "analysis": analysis})
 
     def rule(self, world: World, rollouts: int) -> Rule:
@@ -63,6 +68,8 @@ class Contestant:
 
 
 LOCKGATE = Contestant("Lockgate", "ours")
+# The limit as it is where the policy names none: the first bound that 95 % of the stable's requests keep to.
+DEFAULT_LIMIT = Contestant("Lockgate, latency's default limit (100 ms)", "ours", limit_ms=None, margin=0.02)
 # Flagger's tutorials: success of at least 99 %, p99 of at most 500 ms, once a minute; 5 failed checks.
 FLAGGER = Contestant(
     "point thresholds: Flagger's tutorial", "points", (0.01, 0.5, np.inf), fails=5, together=True
@@ -73,7 +80,7 @@ ARGO = Contestant("point thresholds: Argo Rollouts' documentation", "points", (0
 KAYENTA = Contestant("Mann-Whitney: Kayenta's judge", "ranks", (2.326, 2.326, 2.326), seconds=500.0)
 # One per cent a look, one-sided; both sides for the scores.
 Z_TEST = Contestant("z-test, 1 % a look", "z", (2.326, 2.326, 2.576))
-DOCUMENTED = (LOCKGATE, FLAGGER, ARGO, KAYENTA, Z_TEST)
+DOCUMENTED = (LOCKGATE, DEFAULT_LIMIT, FLAGGER, ARGO, KAYENTA, Z_TEST)
 
 # What of each way is tried; the best of a way stands in the table.
 TUNED: Mapping[str, tuple[Contestant, ...]] = {

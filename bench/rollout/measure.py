@@ -17,6 +17,8 @@ from lockgate.rollout.twosample import Floats
 
 # Rollouts of one task: what fits the cache of a small machine.
 CHUNK = 1000
+# Ours is calibrated to somewhat less than the rivals, so that chance does not make it look better.
+OURS_PART = 0.9
 # Seeds of the three uses have nothing in common.
 CALIBRATION, CHOICE, TABLE = 1, 2, 3
 
@@ -62,7 +64,7 @@ class Measuring:
         ours = replace(
             LOCKGATE,
             title="Lockgate, wrong rollbacks as the others'",
-            alpha=calibrate.alpha(bodies[0], alpha),
+            alpha=calibrate.alpha(bodies[0], OURS_PART * alpha),
         )
         limited = [
             replace(one, limits=tuple(calibrate.limits(worlds, alpha, one.fails).tolist()))

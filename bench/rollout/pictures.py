@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.rollout.contest import FLAGGER, KAYENTA, LOCKGATE, Z_TEST
 from bench.rollout.measure import Measured
 from bench.rollout.ours import POLICY
 from bench.rollout.world import BAD, LOOK, STEADY
@@ -19,7 +20,7 @@ LIGHT = {"soft": "#56606c", "text": "#1a1f26", "grid": "#eceef0", "axis": "#a9b0
 DARK = {"soft": "#a3adb9", "text": "#e6e9ed", "grid": "#262b32", "axis": "#59626d", "ghost": "#7b8591"} | {
     "c1": "#56b4e9", "c2": "#f0b84a", "c3": "#3fc79d", "c4": "#e39ac3", "c5": "#ff8c4d", "c6": "#a3adb9",
 }  # fmt: skip
-OURS, OURS_EQUAL, POINTS, RANKS, Z_TEST, ARGO = (f"var(--c{k})" for k in (1, 3, 5, 4, 2, 6))
+OURS, OURS_EQUAL, POINTS, RANKS, Z = (f"var(--c{k})" for k in (1, 3, 5, 4, 2))
 
 
 def draw_all(documented: Sequence[Measured], calibrated: Sequence[Measured], folder: Path) -> None:
@@ -31,12 +32,13 @@ def draw_all(documented: Sequence[Measured], calibrated: Sequence[Measured], fol
 
 def wrong_over_time(documented: Sequence[Measured]) -> str:
     """The share of healthy candidates that has been rolled back by each minute, under steady load."""
-    ours, flagger, _, kayenta, z_test = documented
+    by = {found.contestant: found for found in documented}
+    # The words stand over the line or under it, where there is room.
     named = (
-        (ours, "Lockgate, α = 1 %", OURS),
-        (flagger, "point thresholds (Flagger's tutorial)", POINTS),
-        (kayenta, "Mann-Whitney (Kayenta's judge)", RANKS),
-        (z_test, "z-test, α = 1 % a look", Z_TEST),
+        (by[LOCKGATE], "Lockgate", OURS, "top"),
+        (by[FLAGGER], "point thresholds (Flagger's tutorial)", POINTS, "top"),
+        (by[KAYENTA], "Mann-Whitney (Kayenta's judge)", RANKS, "bottom"),
+        (by[Z_TEST], "z-test, α = 1 % a look", Z, "bottom"),
     )
     x = {
         "field": "x",
@@ -48,19 +50,29 @@ def wrong_over_time(documented: Sequence[Measured]) -> str:
         "field": "y",
         "type": "quantitative",
         "axis": {"title": "healthy candidates rolled back, %", "values": [0.01, 0.1, 1, 10, 100]},
-        "scale": {"type": "log", "domain": [0.008, 100]},
+        "scale": {"type": "log", "domain": [0.01, 100]},
     }
     layers: list[dict[str, Any]] = []
     alpha = 100 * POLICY.analysis.alpha
     rule = {"type": "rule", "color": SOFT, "strokeDash": [4, 3]}
     layers.append({"data": {"values": [{"y": alpha}]}, "mark": rule, "encoding": {"y": y}})
-    for found, name, colour in named:
+    words = {"type": "text", "align": "right", "baseline": "bottom", "dy": -3, "color": SOFT}
+    said = {"values": [{"x": 40, "y": alpha, "text": "α = 1 %"}]}
+    layers.append({"data": said, "mark": words, "encoding": {"x": x, "y": y, "text": {"field": "text"}}})
+    for found, name, colour, side in named:
         points = _climb(found)
+        if not points:
+            continue
         line = {"type": "line", "color": colour, "interpolate": "step-after", "strokeWidth": 2.2}
         layers.append({"data": {"values": points}, "mark": line, "encoding": {"x": x, "y": y}})
         words = {
-            "type": "text", "align": "right", "baseline": "bottom", "dy": -5, "color": colour, "fontSize": 12,
-        }  # fmt: skip
+            "type": "text",
+            "align": "right",
+            "baseline": side,
+            "dy": -6 if side == "bottom" else 7,
+            "color": colour,
+            "fontSize": 12,
+        }
         end = [{"x": 40, "y": points[-1]["y"], "text": name}]
         encoding = {"x": x, "y": y, "text": {"field": "text"}}
         layers.append({"data": {"values": end}, "mark": words, "encoding": encoding})
@@ -70,12 +82,12 @@ def wrong_over_time(documented: Sequence[Measured]) -> str:
 
 def hits_by_rule(shipped: Measured, calibrated: Sequence[Measured]) -> str:
     """The mean number of requests that each bad candidate has answered, a row a candidate."""
-    colours = {"points": POINTS, "ranks": RANKS, "z": Z_TEST}
+    colours = {"points": POINTS, "ranks": RANKS, "z": Z}
     names = {"points": "point thresholds", "ranks": "Mann-Whitney", "z": "z-test"}
-    series = [(shipped, "Lockgate, α = 1 %", OURS)]
+    series = [(shipped, "Lockgate", OURS)]
     for one in calibrated:
         kind = one.contestant.kind
-        named = ("Lockgate, 1 % measured", OURS_EQUAL) if kind == "ours" else (names[kind], colours[kind])
+        named = ("Lockgate, 1 % wrong", OURS_EQUAL) if kind == "ours" else (names[kind], colours[kind])
         series.append((one, *named))
     values = [
         {"x": found.mean_hits(world.name), "y": world.said, "rule": name}
@@ -99,7 +111,15 @@ def hits_by_rule(shipped: Measured, calibrated: Sequence[Measured]) -> str:
         "sort": [world.said for world in BAD],
         "axis": {"title": None, "grid": True, "gridColor": GRID, "labelFontSize": 12, "labelColor": TEXT},
     }
-    legend = {"orient": "top", "title": None, "labelColor": TEXT, "labelFontSize": 12, "symbolSize": 110}
+    legend = {
+        "orient": "top",
+        "title": None,
+        "labelColor": TEXT,
+        "labelFontSize": 12,
+        "symbolSize": 110,
+        "labelLimit": 0,
+        "columnPadding": 14,
+    }
     colour = {
         "field": "rule",
         "type": "nominal",
@@ -135,5 +155,5 @@ def _alone(svg: str, height: int) -> str:
         f"@media (prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
     )
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" class="chart"'
-    head, _, rest = svg.replace('<svg class="chart"', opening, 1).partition(">")
+    head, _, rest = str(svg).replace('<svg class="chart"', opening, 1).partition(">")
     return f"{head}>{style}{rest}\n"

@@ -56,14 +56,16 @@ def caption(documented: Sequence[Measured]) -> str:
 def verdict(documented: Sequence[Measured], calibrated: Sequence[Measured]) -> str:
     """Whether ours dominates, counted."""
     worst = max(wrong(documented[0], world.name)[0] for world in HEALTHY)
-    ours, *rivals = calibrated
+    equal, *rivals = calibrated
     ratios = []
     for world in BAD:
         best = min(one.mean_hits(world.name) for one in rivals)
-        ratios.append(f"{world.said} {best / ours.mean_hits(world.name):.2f}")
+        shares = (best / one.mean_hits(world.name) for one in (equal, documented[0]))
+        ratios.append("{}: {:.2f} ({:.2f})".format(world.said, *shares))
     return (
         f"Lockgate as shipped rolled back at most {worst:.2%} of the healthy candidates of any world. At "
-        f"equal wrong rollbacks, the best rival's mean requests over Lockgate's: {'; '.join(ratios)}."
+        "equal wrong rollbacks, the best rival's mean requests over Lockgate's (in brackets: over those of "
+        f"Lockgate as shipped): {'; '.join(ratios)}."
     )
 
 
