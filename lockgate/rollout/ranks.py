@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lockgate.rollout.twosample import TINY, Floats
+from lockgate.rollout.twosample import TINY, Floats, reserved
 
 # Differences of the mean rank to bet on, in standard deviations of a rank.
 SHIFTS = (0.1, 0.4)
@@ -61,7 +61,7 @@ def log_e_moved(n_c: Any, below_c: Any, n_s: Any, below_s: Any, level: Floats, t
     more = _gained(k_c, k_s, r, part, middle, spread, tolerance)
     less = _gained(k_c, k_s, 1 - r, part, 1 - middle, spread, tolerance)
     counts = ((n_c > 0) & (n_s > 0))[..., None] & (spread > 0)
-    return np.where(counts, np.concatenate([more, less], axis=-1), 0.0)
+    return reserved(np.where(counts, np.concatenate([more, less], axis=-1), 0.0))
 
 
 def bins(n: Floats, below: Any) -> Floats:

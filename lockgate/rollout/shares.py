@@ -6,10 +6,12 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from lockgate.records import Record
-from lockgate.rollout.twosample import Floats, inside, log_e, log_mean, raised
+from lockgate.rollout.twosample import Floats, inside, log_e, log_mean, raised, reserved
 
 # The stable's share is estimated from what is past; half of its weight is of the last seven looks.
 KEPT = 0.9
+# Standard deviations from the estimate that make a block another world.
+SURPRISE = 6.0
 # So many requests the first guess counts for.
 PRIOR = 20.0
 LARGEST_MARGIN = 0.9
@@ -146,10 +148,17 @@ def log_since(rows: Floats) -> Floats:
 def relearned(level: Floats, level_n: Any, n_s: Any, k_s: Any) -> tuple[Floats, Floats]:
     """The estimate of the stable's shares, and its requests, after a block; older blocks count for less.
 
+    After a block that the estimate would not have let expect, as an outage begins or ends with, they count
+    for one request: they say nothing of now. The estimate may follow from the past in any way; the e-values
+    that it is used for stay e-values.
+
     Hits and `level` have the shape [..., H], trials [...].
     """
     level_n, n_s = np.asarray(level_n, dtype=np.float64), np.asarray(n_s, dtype=np.float64)
-    old = np.where(n_s > 0, KEPT * level_n, level_n)
+    n = n_s[..., None]
+    off = np.abs(k_s - n * level) / np.sqrt(n * level * (1 - level) + 1)
+    kept = np.where((off > SURPRISE).any(axis=-1), np.minimum(level_n, 1.0), KEPT * level_n)
+    old = np.where(n_s > 0, kept, level_n)
     weight = old + n_s
     return (level * old[..., None] + k_s) / weight[..., None], weight
 
@@ -176,7 +185,7 @@ def harm_logs(
     if both:
         less = log_e(n_s, k_s, n_c, k_c, level, raised(inside(level - tolerance), 1 / ratios), tolerance)
         more = np.concatenate([more, less], axis=-2)
-    return more.reshape(*more.shape[:-2], -1)
+    return reserved(more.reshape(*more.shape[:-2], -1))
 
 
 def safe_logs(
@@ -192,7 +201,7 @@ def safe_logs(
     found = log_e(n_s, k_s, n_c, k_c, level, level, bounds)
     if both:
         found = np.concatenate([found, log_e(n_c, k_c, n_s, k_s, level, level, bounds)], axis=-1)
-    return found
+    return reserved(found)
 
 
 def margins(margin: float, weights: Sequence[int]) -> tuple[float, ...]:

@@ -63,7 +63,7 @@ class Beside:
 @pytest.mark.parametrize("name", list(WORLDS))
 def test_the_bench_decides_as_the_product_does(name: str) -> None:
     world = WORLDS[name]
-    beside = Beside(world, 6 if world.is_healthy else 16)
+    beside = Beside(world, 4 if world.is_healthy else 16)
     outcome = run(world, beside, POLICY, len(beside.ledgers), seed=5)
     assert len(beside.seen) >= 100
     ends = np.isfinite(outcome.promoted) if world.is_healthy else np.isfinite(outcome.back)

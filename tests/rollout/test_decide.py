@@ -105,6 +105,24 @@ def test_the_evidence_carries_a_small_step_before_a_large_one() -> None:
     assert judged(*at_half, step=1).code is Code.NOT_ENOUGH
 
 
+def test_what_is_in_doubt_gets_no_more_requests() -> None:
+    """The evidence for the next weight is there, and a look speaks against the candidate."""
+    usual = interval(counts(900, failed=9), counts(100, failed=1))
+    odd = interval(counts(900, failed=9), counts(100, failed=20))
+    assert judged(*[usual] * 20).action is Action.ADVANCE
+    found = judged(*[usual] * 20, odd)
+    assert (found.action, found.code) == (Action.HOLD, Code.NOT_ENOUGH)
+    assert found.reason.endswith("above 3 to 1 no step follows")
+
+
+def test_a_shared_outage_that_is_over_does_not_hold_up_a_good_candidate() -> None:
+    """No look undoes all that was shown, and the stable's share is learned anew where it jumps."""
+    usual = interval(counts(900, failed=9), counts(100, failed=1))
+    outage = interval(counts(900, failed=540), counts(100, failed=60))
+    assert judged(*[usual] * 10, *[outage] * 6).code is Code.NOT_ENOUGH
+    assert judged(*[usual] * 10, *[outage] * 6, *[usual] * 30).action is Action.ADVANCE
+
+
 def test_a_soak_without_stable_requests_waits_for_a_shared_fault_to_end() -> None:
     def soak(failed: int) -> Interval:
         return interval(counts(0), counts(1000, failed=failed), weight=100)
