@@ -118,7 +118,7 @@ def hits_by_rule(shipped: Measured, calibrated: Sequence[Measured]) -> str:
         "labelFontSize": 12,
         "symbolSize": 110,
         "labelLimit": 0,
-        "columnPadding": 14,
+        "columns": 3,
     }
     colour = {
         "field": "rule",
