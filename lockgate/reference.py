@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from lockgate.project import Project, Section
+from lockgate.project import Project
 
 HEAD = """# project.yaml
 
@@ -38,9 +38,9 @@ def _rows(section: type[BaseModel], prefix: str) -> Iterator[str]:
             yield from _rows(part, f"{key}.{_placeholder(field.annotation)}")
 
 
-def _sections(annotation: Any) -> Iterator[type[Section]]:
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
     """The section classes inside an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) is not None:
         for argument in get_args(annotation):

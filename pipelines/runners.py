@@ -11,7 +11,7 @@ from pathlib import Path
 import lockgate
 from lockgate.config import read_code
 from lockgate.progress import EVENTS_VARIABLE
-from lockgate.project import Cluster, Project, Push
+from lockgate.project import Cluster, Project, Push, Rollout
 from lockgate.run_folder import STEPS, RunFolder
 from lockgate.steps.step import REUSE_VARIABLE, Settings
 from lockgate.workspace import Workspace
@@ -26,7 +26,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "train": ("split", "features", "crosses", "model", "train", "evaluate.metric", "cluster"),
     "evaluate": ("split", "features", "evaluate", "description"),
     "check_serving": ("split", "features", "serving"),
-    "push": ("split", "features", "serving", "description", "cluster", "push"),
+    "push": ("split", "features", "serving", "description", "cluster", "push", "rollout"),
 }
 # How a run is submitted; the images are known to a cache by themselves.
 OUTSIDE = ("endpoint", "experiment", "service_account", "workspace", "images")
@@ -67,7 +67,9 @@ def pipeline_arguments(
             schema_text=schema.read_text(encoding="utf-8") if step == "validate" and schema.exists() else "",
             source_version=seen if step == "collect" else "",
         )
-        arguments[f"{step}_settings"] = settings.model_dump_json(exclude_defaults=True)
+        # A rollout's limit that was written wins over the evaluation's, also where it is the default.
+        shown = {"exclude_unset": True} if step == "push" else {"exclude_defaults": True}
+        arguments[f"{step}_settings"] = settings.model_dump_json(**shown)
     return arguments
 
 
@@ -77,7 +79,7 @@ def _known_to_steps(project: Project, workspace: Workspace) -> Project:
     That is where and as whom a run is submitted; and on this machine, all about a cluster.
     """
     if not workspace.is_remote:
-        return project.model_copy(update={"cluster": Cluster(), "push": Push()})
+        return project.model_copy(update={"cluster": Cluster(), "push": Push(), "rollout": Rollout()})
     outside = {name: Cluster.model_fields[name].default for name in OUTSIDE}
     return project.model_copy(update={"cluster": project.cluster.model_copy(update=outside)})
 

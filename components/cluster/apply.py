@@ -6,10 +6,18 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from components.cluster.connection import ATTEMPTS, PAUSE, TIMEOUT, Absent, Api, Object, Unreachable
+from components.cluster.connection import (
+    ATTEMPTS,
+    FIELD_MANAGER,
+    PAUSE,
+    TIMEOUT,
+    Absent,
+    Api,
+    Object,
+    Unreachable,
+)
 from lockgate.errors import ClusterError, DeliveryError, LockgateError
 
-FIELD_MANAGER = "lockgate"
 APPLY = "application/apply-patch+yaml"
 PLURALS = {"InferenceService": "inferenceservices", "HTTPRoute": "httproutes"}
 PARTS = {"InferenceService": "KServe", "HTTPRoute": "the Gateway API"}

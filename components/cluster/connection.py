@@ -8,8 +8,13 @@ from typing import Any, Self
 from lockgate.errors import ClusterError
 
 TIMEOUT = 30.0
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 ATTEMPTS = 4
 PAUSE = 1.0
+# Who the API server says has written an object.
+FIELD_MANAGER = "lockgate"
 
 Object = dict[str, Any]
 
@@ -20,6 +25,14 @@ class Absent(ClusterError):
 
 class Taken(ClusterError):
     """An object of this name is there already."""
+
+
+class Changed(ClusterError):
+    """The object is no longer of the resourceVersion that the patch names."""
+
+
+class Forbidden(ClusterError):
+    """The account may not do this."""
 
 
 class Unreachable(ClusterError):
@@ -79,6 +92,21 @@ class Api:
         """
         return self._retried("POST", path, {}, body)
 
+    def patch(self, path: str, patch: Any, kind: str = MERGE_PATCH) -> Object:
+        """Changes an object; asked again where the API did not answer, so the patch must bear it.
+
+        Args:
+            path: of the object.
+            patch: a map for MERGE_PATCH, a list of operations for JSON_PATCH.
+            kind: of the patch.
+
+        Raises:
+            Changed: the patch names a resourceVersion, and the object has changed since.
+            Absent: there is none.
+            ClusterError: the API refuses, or does not answer.
+        """
+        return self._retried("PATCH", path, {"fieldManager": FIELD_MANAGER}, patch, kind)
+
     def delete(self, path: str) -> None:
         """Deletes an object, then what it owns; that there is none is success.
 
@@ -96,11 +124,11 @@ class Api:
         return self._request("GET", path, query).decode("utf-8", "replace")
 
     def _retried(
-        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None = None
+        self, method: str, path: str, query: Mapping[str, str], body: Any = None, content: str = JSON
     ) -> Object:
         for attempt in range(ATTEMPTS):
             try:
-                found: Object = json.loads(self._request(method, path, query, body))
+                found: Object = json.loads(self._request(method, path, query, body, content))
             except Unreachable:
                 if attempt + 1 == ATTEMPTS:
                     raise
@@ -110,12 +138,12 @@ class Api:
         raise AssertionError("the last attempt returns or raises")
 
     def _request(
-        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None = None
+        self, method: str, path: str, query: Mapping[str, str], body: Any = None, content: str = JSON
     ) -> bytes:
         from kubernetes.client.exceptions import ApiException  # type: ignore[import-untyped,unused-ignore]
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": "*/*", "Content-Type": "application/json"}
+        headers = {"Accept": "*/*", "Content-Type": content}
         try:
             answer, _, _ = self._client.call_api(
                 path,
@@ -158,8 +186,10 @@ def _refusal(method: str, path: str, status: int, message: str) -> ClusterError:
             return Absent(given, "", "Check the namespace, and what is installed on the cluster.")
         case 409 if method == "POST":
             return Taken(given)
+        case 409 if method == "PATCH":
+            return Changed(given, "It must stay as it was read until it is written.", "Try again.")
         case 401 | 403:
-            return ClusterError(
+            return Forbidden(
                 given,
                 "A step's service account needs the rights that manifests/ gives to lockgate-pipeline.",
                 "Apply the manifests, or bind the role lockgate-pipeline to the step's service account.",

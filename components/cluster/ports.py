@@ -20,15 +20,19 @@ def ports(settings: str) -> Ports:
 
 def delivery(push: Push) -> Delivery | None:
     """Where a pushed model is delivered to, as project.yaml says; None: it stays in its folder."""
+    is_rollout = push.strategy == "rollout"
     match push.to:
         case "folder":
             return None
         case "git":
-            from components.cluster.git import GitDelivery
+            from components.cluster.git import GitDelivery, GitRolloutDelivery
 
-            return GitDelivery(push.repository or "", push.branch, push.path)
+            chosen = GitRolloutDelivery if is_rollout else GitDelivery
+            return chosen(push.repository or "", push.branch, push.path)
         case "cluster":
             from components.cluster.apply import Objects
             from components.cluster.delivery import ClusterDelivery
+            from components.cluster.rollout import RolloutDelivery
 
-            return ClusterDelivery(push.ready_seconds, Objects.connect())
+            objects = Objects.connect()
+            return RolloutDelivery(objects) if is_rollout else ClusterDelivery(push.ready_seconds, objects)

@@ -21,6 +21,7 @@ from lockgate.project.data import (
     Validation,
 )
 from lockgate.project.model import Choice, Costs, Evaluation, Model, ModelRules, Serving, Training, Tuning
+from lockgate.project.rollout import Rollout
 from lockgate.project.section import Section
 from lockgate.records import Split
 
@@ -41,6 +42,7 @@ __all__ = [
     "Project",
     "Push",
     "RandomSplit",
+    "Rollout",
     "Schedule",
     "Section",
     "Selection",
@@ -103,6 +105,7 @@ class Project(Section):
     serving: Serving = Serving()
     cluster: Cluster = Cluster()
     push: Push = Push()
+    rollout: Rollout = Rollout()
     schedules: Mapping[str, Schedule] = Field(default_factory=dict, description="Recurring runs, by name.")
 
     @model_validator(mode="after")

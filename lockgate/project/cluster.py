@@ -100,6 +100,10 @@ class Push(Section):
         default="folder",
         description="folder: nothing more; cluster: server-side apply; git: a commit for GitOps.",
     )
+    strategy: Literal["rollout", "replace"] = Field(
+        default="rollout",
+        description="rollout: the traffic rises as far as the evidence carries it; replace: all at once.",
+    )
     repository: Annotated[str | None, AfterValidator(_no_secret)] = Field(
         default=None, description="URL of the Git repository, for to: git."
     )
@@ -117,7 +121,8 @@ class Push(Section):
     cpu: str = Field(default="1", description="Requested by each replica.")
     cpu_limit: str = Field(default="2", description="Of each replica; its memory is serving.memory_mb.")
     ready_seconds: Positive = Field(
-        default=600.0, description="For all replicas to answer, before traffic moves to them; else an error."
+        default=600.0,
+        description="With strategy: replace, for all replicas to answer before traffic moves; else an error.",
     )
 
     @model_validator(mode="after")

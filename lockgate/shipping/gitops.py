@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 
@@ -39,27 +39,43 @@ def changes(revision: Revision, existing: Mapping[str, bytes]) -> dict[str, byte
     before = _routed(existing.get(ROUTE))
     kept = there if before == (revision.name,) else there & {f"{name}.yaml" for name in before}
     names = sorted({*kept, f"{revision.name}.yaml", ROUTE})
-    written[KUSTOMIZATION] = _file(
-        {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": names}
-    )
+    written[KUSTOMIZATION] = kustomization(names)
     wanted: dict[str, bytes | None] = {n: t for n, t in written.items() if existing.get(n) != t}
     return wanted | dict.fromkeys(sorted(there - kept - set(names)))
 
 
 def message(revision: Revision) -> str:
     """The message of the commit: what is served now, why it may be, and from what it came."""
+    said = f"Traffic for {revision.host} goes to revision {revision.name}, {revision.replicas} pods."
+    return pushed_message(revision, said)
+
+
+def pushed_message(revision: Revision, said: str) -> str:
+    """The message of a push's commit.
+
+    Args:
+        revision: the pushed one.
+        said: what the commit does, as a sentence.
+    """
     card = revision.card
     sentences = (
-        f"Traffic for {revision.host} goes to revision {revision.name}, {revision.replicas} pods.",
+        said,
         *(f"On the test split: {phrase}." for phrase in metric_sentences(card)),
         *(f"{_capital(verdict.sentence)}." for verdict in card.verdicts),
         card.decision,
     )
     return "\n\n".join((
         f"Push {card.name} {card.content[:8]}",
-        _paragraph(sentences),
+        paragraph(sentences),
         f"Model: {revision.address}\nSnapshot: {card.snapshot}\nLockgate: {card.version}",
     ))  # fmt: skip
+
+
+def kustomization(names: Sequence[str]) -> bytes:
+    """The kustomization.yaml of a folder with these files."""
+    return _file(
+        {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": list(names)}
+    )
 
 
 def _routed(route: bytes | None) -> tuple[str, ...]:
@@ -83,5 +99,6 @@ def _capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def _paragraph(sentences: Iterable[str]) -> str:
+def paragraph(sentences: Iterable[str]) -> str:
+    """Sentences as lines of a commit's message, each beginning a new one."""
     return "\n".join(line for s in sentences if s for line in textwrap.wrap(s, WIDTH))

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lockgate.project import Project
-from lockgate.shipping.manifest import Object, http_route, inference_service
+from lockgate.rollout.resource import Spec
+from lockgate.shipping.manifest import Object, http_route, model_revision, service_of
 from lockgate.shipping.names import revision_name
 from lockgate.shipping.record import ModelCard
+from lockgate.shipping.rollout import first_spec
 
 
 @dataclass(frozen=True)
@@ -17,13 +19,15 @@ class Revision:
     The same card and the same project give the same objects, byte for byte, whenever they are made.
 
     `service` is the InferenceService, `route` the model's HTTPRoute with all traffic on this revision.
-    `row` holds the input columns as JSON values.
+    `row` holds the input columns as JSON values. `spec` is that of a ModelRollout with this revision as the
+    stable one.
     """
 
     card: ModelCard
     service: Object
     route: Object
     row: Mapping[str, Any]
+    spec: Spec
 
     @property
     def model(self) -> str:
@@ -66,13 +70,19 @@ def revision_of(card: ModelCard, project: Project, store: str, row: Mapping[str,
 
     Args:
         card: of the model.
-        project: the sections cluster, push and serving.
+        project: the sections cluster, push, rollout and serving.
         store: where model folders lie in the cluster's reach, such as gs://bucket/models.
         row: the model's example.
 
     Raises:
         ConfigError: the model's name makes no Kubernetes name.
     """
+    revision = model_revision(card, project, store, row)
+    route = http_route(card, project)
     return Revision(
-        card=card, service=inference_service(card, project, store), route=http_route(card, project), row=row
+        card=card,
+        service=service_of(card.name, project.cluster.namespace, revision),
+        route=route,
+        row=row,
+        spec=first_spec(card, project, route["spec"]["hostnames"][0], revision),
     )

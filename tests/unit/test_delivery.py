@@ -1,7 +1,6 @@
 """Delivery to a Git repository, on bare repositories of this disk: what lands, and what is said if not."""
 
 import http.server
-import os
 import subprocess
 import threading
 from pathlib import Path
@@ -10,62 +9,28 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from components.cluster.git import GitDelivery, redacted
-from components.cluster.git import _words as words_of
+from components.cluster.git import GitDelivery
+from components.cluster.repository import _words as words_of
+from components.cluster.repository import redacted
 from lockgate.errors import DeliveryError
 from lockgate.project import Push
 from lockgate.shipping.gitops import changes
 from lockgate.shipping.manifest import routed
 from lockgate.shipping.revision import revision_of
+from tests.unit.bare import commits, file, files, git, hook, made, own_configuration
 from tests.unit.revisions import card, project, revision
 
 OTHER, THIRD = "f" * 64, "e" * 64
 
 
-def git(*words, **more) -> str:
-    done = subprocess.run(["git", *map(str, words)], check=True, capture_output=True, text=True, **more)
-    return done.stdout
-
-
 @pytest.fixture(autouse=True)
-def _own_git_configuration(tmp_path, monkeypatch):
-    """Nothing of this machine's git configuration: no signing, no credentials, no hooks."""
-    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
-        monkeypatch.setenv(name, os.devnull)
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "A Person")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "person@example.org")
+def _own_git_configuration(monkeypatch):
+    own_configuration(monkeypatch)
 
 
 @pytest.fixture
 def bare(tmp_path) -> Path:
-    """A bare repository with one commit on main."""
-    repository, work = tmp_path / "bare.git", tmp_path / "first"
-    git("init", "--bare", "--initial-branch=main", repository)
-    git("clone", repository, work)
-    (work / "README.md").write_text("ours")
-    git("-C", work, "add", ".")
-    git("-C", work, "commit", "-m", "first")
-    git("-C", work, "push", "origin", "HEAD:main")
-    return repository
-
-
-def hook(repository: Path, name: str, script: str) -> None:
-    path = repository / "hooks" / name
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-
-
-def file(repository: Path, name: str) -> str:
-    return git("-C", repository, "show", f"main:{name}")
-
-
-def files(repository: Path, folder: str = "manifests/models/flights") -> set[str]:
-    return set(git("-C", repository, "ls-tree", "--name-only", f"main:{folder}").split())
-
-
-def commits(repository: Path) -> int:
-    return int(git("-C", repository, "rev-list", "--count", "main"))
+    return made(tmp_path)
 
 
 def deliver(repository: Path | str, made=None, branch: str = "main", path: str = "manifests/models") -> str:
@@ -174,7 +139,7 @@ def test_a_push_that_finds_the_branch_changed_starts_again_from_there(bare, tmp_
 
 def test_a_branch_that_others_change_every_time_ends_in_an_error(bare, monkeypatch):
     hook(bare, "update", 'git update-ref "$1" "$(git commit-tree -p "$2" -m x "$2^{tree}")"')
-    monkeypatch.setattr("components.cluster.git.time.sleep", lambda _: None)
+    monkeypatch.setattr("components.cluster.repository.time.sleep", lambda _: None)
     with pytest.raises(DeliveryError, match=r"Others changed main of .* each of the 8 times"):
         deliver(bare)
 

@@ -3,8 +3,9 @@
 import pytest
 
 from components.cluster.delivery import ClusterDelivery
-from components.cluster.git import GitDelivery
+from components.cluster.git import GitDelivery, GitRolloutDelivery
 from components.cluster.ports import delivery, ports
+from components.cluster.rollout import RolloutDelivery
 from lockgate.errors import ClusterError
 from lockgate.project import Push
 from lockgate.steps.step import Settings
@@ -16,7 +17,9 @@ def test_a_folder_is_delivered_nowhere():
 
 
 def test_a_git_repository_is_delivered_to_by_git():
-    assert isinstance(delivery(Push(to="git", repository="https://git.example.org/a.git")), GitDelivery)
+    where = "https://git.example.org/a.git"
+    assert type(delivery(Push(to="git", repository=where))) is GitRolloutDelivery
+    assert type(delivery(Push(to="git", repository=where, strategy="replace"))) is GitDelivery
 
 
 def test_a_cluster_is_delivered_to_with_the_pods_or_kubeconfigs_access(tmp_path, monkeypatch):
@@ -32,7 +35,8 @@ def test_a_cluster_is_delivered_to_with_the_pods_or_kubeconfigs_access(tmp_path,
     monkeypatch.setattr(
         "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config")
     )
-    assert isinstance(delivery(Push(to="cluster")), ClusterDelivery)
+    assert isinstance(delivery(Push(to="cluster")), RolloutDelivery)
+    assert isinstance(delivery(Push(to="cluster", strategy="replace")), ClusterDelivery)
 
 
 def test_on_a_laptop_push_to_cluster_is_not_read(monkeypatch):
