@@ -56,7 +56,7 @@ status: setup ## Models, training jobs and verdicts on the cluster of KUBECONFIG
 bench: setup ## Measure what README claims: a table of ratios (about 20 minutes)
 	@$(BIN)/python -m bench
 
-bench-rollout: setup ## Simulate rollouts: one table, our rule beside the field's (about 10 minutes)
+bench-rollout: setup ## Simulate rollouts: one table, our rule beside the field's (about 15 minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m bench.rollout
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -84,7 +84,7 @@ def _cells(found: Measured) -> list[str]:
         outcome = found.outcomes[world.name]
         cell = f"{outcome.hits.mean():,.0f} / {np.median(outcome.hits):,.0f}"
         share = np.isfinite(outcome.back).mean()
-        cells.append(cell if share == 1 else f"{cell} ({100 * share:.3g} %)")
+        cells.append(cell if share == 1 else f"{cell} ({100 * share:.4g} %)")
     promoted = np.median(found.outcomes[STEADY.name].promoted)
     return [*cells, f"{promoted:,.0f} s" if np.isfinite(promoted) else "never"]
 
