@@ -146,6 +146,9 @@ def _soaked(ledger: Ledger, interval: Interval, policy: Policy) -> tuple[float, 
 
 def soaked(before: Any, n: Any, k: Any, level: Any, margin: float) -> Floats:
     """The soak's evidence after `n` more requests with `k` hits, where the stable had the share `level`."""
-    limit = np.minimum(np.asarray(level) + margin, 0.9)
-    gained = log_e_share(n, np.asarray(n) - k, 1 - limit, 1 - np.asarray(level))
+    level = np.asarray(level)
+    limit = np.minimum(level + margin, 0.9)
+    # After a step in the midst of an outage the level may be above the limit: what is below is better.
+    expected = np.minimum(level, limit - margin / 2)
+    gained = log_e_share(n, np.asarray(n) - k, 1 - limit, 1 - expected)
     return np.asarray(np.maximum(0.0, before + gained), dtype=np.float64)

@@ -135,6 +135,15 @@ def test_a_soak_without_stable_requests_waits_for_a_shared_fault_to_end() -> Non
     assert judged(*before, soak(600), passed=600, **more).action is Action.ROLL_BACK
 
 
+def test_a_soak_that_began_in_an_outage_ends_after_it() -> None:
+    """All of the stable's last requests were slow: what the candidate does afterwards is better than that."""
+    usual, outage = interval(counts(900), counts(100)), interval(counts(900, slow=900), counts(100, slow=100))
+    soak, still = (interval(counts(0), counts(1000, slow=slow), weight=100) for slow in (5, 1000))
+    more = {"stage": "soaking", "step": 2}
+    assert judged(*[usual] * 5, outage, outage, still, **more).code is Code.NOT_ENOUGH
+    assert judged(*[usual] * 5, outage, outage, still, soak, **more).action is Action.ADVANCE
+
+
 def test_mirroring_waits_for_enough_requests_with_two_answers() -> None:
     pairs = (Pair(difference=0.01, is_alike=True),)
     policy = POLICY.model_copy(update={"analysis": Analysis(agreement=Agreement(requests=50))})
