@@ -7,19 +7,21 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from components.cluster import indexed_job, trainjob
 from components.cluster.connection import Absent, Api, Unreachable
 from components.cluster.verdict import Verdict
-from lockgate.cli.view import print_error
+from lockgate.cli.view import ago, print_error, table
 from lockgate.errors import ClusterError, LockgateError
+from lockgate.rollout.resource import API_VERSION, PLURAL, Status
+from lockgate.rollout.table import row
 from lockgate.shipping.manifest import DIGEST_ANNOTATION, MODEL_LABEL
 from lockgate.shipping.names import service_name
 
@@ -38,6 +40,7 @@ class Seen:
     routes: Sequence[Object] = ()
     deployments: Sequence[Object] = ()
     jobs: Sequence[Object] = ()
+    rollouts: Sequence[Object] = ()
 
 
 def look(api: Api, namespace: str) -> Seen:
@@ -69,6 +72,7 @@ def look(api: Api, namespace: str) -> Seen:
         deployments=listed("apps/v1", "deployments"),
         # A Job that another object made for itself shows as that object.
         jobs=[*listed(trainjob.GROUP, "trainjobs"), *(j for j in jobs if not _is_part(j))],
+        rollouts=listed(API_VERSION, PLURAL),
     )
 
 
@@ -83,6 +87,8 @@ def view(seen: Seen, now: datetime) -> Iterator[RenderableType]:
     yield Text(f"namespace {seen.namespace}, {deployed}", style="bold")
     services = sorted(seen.services, key=lambda s: (_model(s), s["metadata"]["creationTimestamp"]))
     yield from _part("models", [model_row(s, seen, now) for s in services], "none is served")
+    rollouts = [rollout_row(r, now) for r in seen.rollouts]
+    yield from _part("rollouts", rollouts, "no model has a ModelRollout", is_folded=False)
     jobs = sorted(seen.jobs, key=lambda j: j["metadata"]["creationTimestamp"], reverse=True)
     yield from _part("training", [job_row(j, now) for j in jobs[:SHOWN_JOBS]], "no job")
     yield from _part("gates", [row for s in services for row in gate_rows(s)], "no verdict yet")
@@ -127,6 +133,17 @@ def not_ready(service: Object) -> str:
     return failure or next((s for s in said if s), "") or "not yet ready"
 
 
+def rollout_row(rollout: Object, now: datetime) -> dict[str, str | Text]:
+    """A model's rollout by the columns of kubectl, and why it stands there."""
+    try:
+        status = Status.model_validate(rollout.get("status") or {})
+    except ValidationError as error:
+        status = Status(phase="Error", message=f"its status cannot be read: {error.error_count()} errors")
+    cells = row(rollout["metadata"]["name"], status)
+    is_told = status.phase in ("Holding", "RolledBack", "Error")
+    return {**cells, "age": age(rollout, now), "": Text(status.message if is_told else "", style="red")}
+
+
 def job_row(job: Object, now: datetime) -> dict[str, str | Text]:
     """A training job and how it stands."""
     read: Callable[[Object], Verdict] = trainjob.verdict if job["kind"] == "TrainJob" else indexed_job.verdict
@@ -158,23 +175,16 @@ def gate_rows(service: Object) -> Iterator[dict[str, str | Text]]:
 
 def age(thing: Object, now: datetime) -> str:
     """How long ago an object was made, in its largest unit."""
-    passed = now - datetime.fromisoformat(thing["metadata"]["creationTimestamp"])
-    for unit, length in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1))):
-        if passed >= length:
-            return f"{passed // length} {unit}"
-    return f"{max(0, passed // timedelta(seconds=1))} s"
+    return ago(now - datetime.fromisoformat(thing["metadata"]["creationTimestamp"]))
 
 
-def _part(title: str, rows: Sequence[Mapping[str, str | Text]], otherwise: str) -> Iterator[RenderableType]:
+def _part(
+    title: str, rows: Sequence[Mapping[str, str | Text]], otherwise: str, *, is_folded: bool = True
+) -> Iterator[RenderableType]:
     if not rows:
         yield Text(f"\n{title}: ", style="bold").append(otherwise, style="not bold dim")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in rows[0]:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*row.values())
-    yield Group(Text(f"\n{title}", style="bold"), Padding(table, (0, 0, 0, 2)))
+    yield Group(Text(f"\n{title}", style="bold"), Padding(table(rows, is_folded=is_folded), (0, 0, 0, 2)))
 
 
 def _is_part(thing: Object) -> bool:

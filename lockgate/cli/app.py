@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from lockgate import __version__
+from lockgate.cli.rollout_app import app as rollout_app
 from lockgate.cli.view import print_error
 from lockgate.errors import LockgateError
 from lockgate.process import collect_rarely
@@ -25,6 +26,7 @@ pipeline_app = typer.Typer(
     help="The pipeline on a cluster: its objects, its faults, its runs.", no_args_is_help=True
 )
 app.add_typer(pipeline_app, name="pipeline")
+app.add_typer(rollout_app, name="rollout")
 
 ProjectArgument = Annotated[
     Path, typer.Argument(help="The folder that holds project.yaml, such as examples/flights.")

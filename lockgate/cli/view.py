@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -130,6 +131,29 @@ def print_summary(console: Console, title: str, rows: Mapping[str, str | Text]) 
 def shown_path(path: Path) -> str:
     """A path as a person would type it from here."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def table(rows: Sequence[Mapping[str, str | Text]], *, is_folded: bool = True) -> Table:
+    """A table without lines; the first row's keys are its heads.
+
+    Args:
+        rows: cells by head.
+        is_folded: whether every column may take several lines, or only those without a head.
+    """
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in rows[0]:
+        made.add_column(name, overflow="fold", no_wrap=bool(name) and not is_folded)
+    for row in rows:
+        made.add_row(*row.values())
+    return made
+
+
+def ago(passed: timedelta) -> str:
+    """A length of time in its largest unit."""
+    for unit, length in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1))):
+        if passed >= length:
+            return f"{passed // length} {unit}"
+    return f"{max(0, passed // timedelta(seconds=1))} s"
 
 
 def terminal() -> Console:
