@@ -88,7 +88,7 @@ class Place:
     def project(self, **push: Any) -> Project:
         """The penguins in this namespace; small requests, two replicas."""
         written = read_project(ROOT / "examples" / "penguins")
-        section = Push(**{"to": "cluster", "cpu": "100m", **push})
+        section = Push(**{"to": "cluster", "strategy": "replace", "cpu": "100m", **push})
         return written.model_copy(update={"cluster": Cluster(namespace=self.namespace), "push": section})
 
     def revision(self, model: Path, **push: Any) -> Revision:

@@ -38,7 +38,7 @@ evaluate:
 serving: {rows: 300, load_seconds: 240, latency_ms: 2000}
 validation: {limits: {leakage: %(leakage)s}}
 cluster: {namespace: %(namespace)s, training: {cpu: 100m, memory: 1500Mi}}
-push: {to: cluster, replicas: 1, cpu: 100m, host: %(host)s}
+push: {to: cluster, strategy: replace, replicas: 1, cpu: 100m, host: %(host)s}
 """
 
 Go = Callable[..., Run]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from components.cluster.delivery import ClusterDelivery
 from components.cluster.git import GitDelivery
 from lockgate.errors import DeliveryError
 from lockgate.shipping.manifest import routed
-from lockgate.shipping.revision import Revision
 from lockgate.steps.step import Settings
 from tests.cluster.conftest import TAG
 from tests.cluster.kube import Kubectl, wait_for
@@ -27,7 +27,6 @@ from components.cluster.ports import ports
 from lockgate.shipping.folder import Example
 from lockgate.shipping.record import ModelCard
 from lockgate.shipping.revision import revision_of
-from lockgate.shipping.revision import Revision
 from lockgate.steps.step import Settings
 from lockgate.storage import store_at
 
@@ -243,7 +242,7 @@ def test_of_two_pushes_at_once_the_slower_takes_nothing_back(
 def test_a_revision_is_never_changed_into_another_model(kubectl: Kubectl, there: Place, second: Path) -> None:
     made = there.revision(second)
     other = made.digest[:8] + "0" * 56
-    twin = Revision(made.card.model_copy(update={"content": other}), made.service, made.route, made.row)
+    twin = replace(made, card=made.card.model_copy(update={"content": other}))
     with pytest.raises(DeliveryError, match=f"is there for another model, of digest {made.digest}"):
         ClusterDelivery(10, there.objects).deliver(twin)
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from lockgate.project import Push
+from lockgate.shipping import gitrollout
 from lockgate.shipping.gitops import changes
 from lockgate.shipping.revision import revision_of
 from tests.manifests.built import CLUSTER_WIDE, MANIFESTS, ROOT, build, key, overlay
@@ -23,7 +24,7 @@ def of(folder, kind):
 
 @pytest.fixture
 def models(tmp_path):
-    """A folder of two models, one of them pushed twice, as push.to: git leaves it."""
+    """A folder of three models as push.to: git leaves it: one pushed twice, one of them by rollout."""
     for name in ("flights", "churn"):
         folder = tmp_path / "models" / name
         folder.mkdir(parents=True)
@@ -32,6 +33,10 @@ def models(tmp_path):
             there = {p.name: p.read_bytes() for p in folder.iterdir()}
             for file, content in changes(made, there).items():
                 (folder / file).write_bytes(content) if content else (folder / file).unlink()
+    rolled = revision_of(card(OTHER, name="trains"), project(), STORE, {})
+    (tmp_path / "models" / "trains").mkdir()
+    for file, content in gitrollout.changes(rolled, {}).items():
+        (tmp_path / "models" / "trains" / file).write_bytes(content or b"")
     return tmp_path / "models"
 
 
@@ -79,6 +84,7 @@ def test_flux_brings_revisions_first_and_routes_when_they_are_ready(models, tmp_
             ("InferenceService", "churn-01234567"),
             ("InferenceService", "flights-01234567"),
             ("InferenceService", "flights-ffffffff"),
+            ("ModelRollout", "trains"),
         },
         "lockgate-routes": {("HTTPRoute", "churn"), ("HTTPRoute", "flights")},
     }
@@ -89,7 +95,9 @@ def test_flux_may_do_with_models_what_it_must_and_nothing_else(models):
     (role,) = of(FLUX / "production", "Role").values()
     assert role["metadata"]["namespace"] == "lockgate"
     allowed = {resource for rule in role["rules"] for resource in rule["resources"]}
-    assert allowed == {f"{kind.lower()}s" for kind in kinds} == {"inferenceservices", "httproutes"}
+    assert allowed == {f"{kind.lower()}s" for kind in kinds} == {
+        "inferenceservices", "httproutes", "modelrollouts",
+    }  # fmt: skip
     for name in ("lockgate-models", "lockgate-routes"):
         part = of(FLUX / "production", "Kustomization")[name]
         assert part["spec"]["serviceAccountName"] == role["metadata"]["name"]
@@ -125,6 +133,7 @@ def test_argo_cd_moves_the_route_after_the_revision_and_prunes_last(models):
         o["kind"]: int(o["metadata"]["annotations"].get("argocd.argoproj.io/sync-wave", 0))
         for p in models.iterdir()
         for o in build(p)
+        if o["kind"] != "ModelRollout"
     }
     assert waves["InferenceService"] < waves["HTTPRoute"]
     (found,) = of(ARGOCD, "ApplicationSet").values()
