@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run penguins test test-cluster lint format compile report serve images sbom up deploy status bench bench-rollout lock clean
+.PHONY: help setup run penguins test test-cluster lint format compile report serve images sbom up deploy status promote rollback bench bench-rollout lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -50,8 +50,15 @@ OVERLAY ?= local
 deploy: ## Show what OVERLAY=local changes on the cluster of KUBECONFIG, and apply it
 	@manifests/deploy $(OVERLAY)
 
-status: setup ## Models, training jobs and verdicts on the cluster of KUBECONFIG
+status: setup ## Models, rollouts, training jobs and verdicts on the cluster of KUBECONFIG
 	@$(if $(KUBECONFIG),,$(patsubst %,KUBECONFIG=%,$(wildcard .lockgate/kind.kubeconfig))) $(BIN)/python -m components.cluster.status
+
+NAMESPACE ?= lockgate
+promote: setup ## Give MODEL's candidate all of the traffic now, on the cluster of KUBECONFIG; NAMESPACE=lockgate
+	@$(BIN)/lockgate rollout promote $(or $(MODEL),$(error Name the model: make promote MODEL=flights)) --namespace $(NAMESPACE)
+
+rollback: setup ## Take MODEL's candidate back now, on the cluster of KUBECONFIG; NAMESPACE=lockgate
+	@$(BIN)/lockgate rollout abort $(or $(MODEL),$(error Name the model: make rollback MODEL=flights)) --namespace $(NAMESPACE)
 
 bench: setup ## Measure what README claims: a table of ratios (about 20 minutes)
 	@$(BIN)/python -m bench

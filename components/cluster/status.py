@@ -1,4 +1,4 @@
-"""One view of what Lockgate has on a cluster: models, training jobs, the gates' last verdicts.
+"""One view of what Lockgate has on a cluster: models, rollouts, training jobs, the gates' last verdicts.
 
 `python -m components.cluster.status [NAMESPACE]`, which is `make status`.
 """

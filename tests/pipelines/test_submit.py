@@ -119,6 +119,20 @@ def test_on_this_machine_nothing_about_a_cluster_is_any_steps_business(folder, e
     assert remote["workspace"] == BUCKET
 
 
+def test_a_rollouts_rules_are_the_push_steps_business_alone(folder, example):
+    """A changed limit trains nothing anew; what was written is known to be, also where it is the default."""
+    limits = {"analysis": {"agreement": {"labels": 0.1}}}
+    ruled = example("penguins", description="Which penguin is it?")
+    change_project(ruled, {"cluster": {"workspace": BUCKET, "service_account": "lockgate-pipeline"}})
+    change_project(ruled, {"rollout": limits})
+    before, after = (
+        pipeline_arguments(read_project(where), where, Workspace(BUCKET)) for where in (folder, ruled)
+    )
+    assert {name for name in before if before[name] != after[name]} == {"push_settings"}
+    known = Settings.model_validate_json(after["push_settings"]).project.rollout
+    assert known.analysis.agreement.model_fields_set == {"labels"}
+
+
 def test_the_namespace_and_the_training_pods_are_known_to_the_train_step(server, example, pipeline):
     cluster = {"workspace": BUCKET, "namespace": "team", "training": {"cpu": "3"}}
     _, run_id = submitted(server, example("penguins", cluster=cluster), pipeline)

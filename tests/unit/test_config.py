@@ -38,6 +38,11 @@ def test_the_smallest_project_has_defaults_for_everything_else():
         (MINIMAL[:-1] + ", features: {max: {mising: mean}}}", "features.max.mising", "missing"),
         (MINIMAL[:-1] + ", tune: {space: {low: {hihg: 1, low: 0}}}}", "tune.space.low.hihg", "high"),
         (MINIMAL[:-1] + ", split: {test: 0.2, fold: 5}}", "split.fold", "folds"),
+        (
+            MINIMAL[:-1] + ", rollout: {analysis: {split_tolernce: 0.1}}}",
+            "rollout.analysis.split_tolernce",
+            "split_tolerance",
+        ),
     ],
 )
 def test_an_unknown_key_is_named_with_the_nearest_known_one(text, key, nearest):
@@ -53,6 +58,9 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(text, key, nearest):
         ("{name: demo, task: ranking, data: {source: a, label: y}}", "task is 'ranking'"),
         ("{name: Übung, task: binary, data: {source: a, label: y}}", "lower-case letters"),
         ("[1, 2]", "holds list"),
+        (MINIMAL[:-1] + ", rollout: {steps: [{weight: 50}, {weight: 25}]}}", "weights must rise"),
+        (MINIMAL[:-1] + ", rollout: {analysis: {alpha: 0.7}}}", "rollout.analysis.alpha is 0.7"),
+        (MINIMAL[:-1] + ", push: {strategy: canary}}", "push.strategy is 'canary'"),
         ("{name: demo", "is not YAML"),
         (MINIMAL[:-1] + ", features: {y: {}}}", "features.y is the label"),
         (MINIMAL[:-1] + ", split: {test: 0.6, tune: 0.5}}", "add up to 1.1"),
