@@ -61,7 +61,7 @@ class RolloutDelivery:
         before = self._serving(revision)
         spec = revision.spec
         if before is not None:
-            spec = pushed_onto(spec.model_copy(update={"stable": before}), revision.spec)
+            spec = pushed_onto(spec.model_copy(update={"stable": before}), spec, revision.card.difference)
         self._objects.create(collected, model_rollout(revision.model, revision.namespace, spec))
         if spec.candidate is not None and before is not None:
             name = revision_name(revision.model, before.digest)
@@ -71,7 +71,7 @@ class RolloutDelivery:
 
     def _changed(self, path: str, there: Object, revision: Revision) -> str:
         now, status = _read(there)
-        wanted = pushed_onto(now, revision.spec)
+        wanted = pushed_onto(now, revision.spec, revision.card.difference)
         if wanted.candidate is None or wanted.candidate.digest != revision.digest:
             return _is_stable(revision, now)
         _check_not_rejected(revision, status, Wishes.of(there["metadata"].get("annotations") or {}))

@@ -12,6 +12,7 @@ from lockgate.data.label import TRUE_TEXTS
 from lockgate.errors import TrainingError
 from lockgate.evaluation.compare import compare
 from lockgate.evaluation.curves import against_the_rest, calibration, curves, histograms, residuals
+from lockgate.evaluation.difference import difference
 from lockgate.evaluation.fairness import fairness
 from lockgate.evaluation.importance import Tensors, importance
 from lockgate.evaluation.intervals import scores
@@ -22,6 +23,7 @@ from lockgate.evaluation.record import (
     ClassScore,
     Comparison,
     Confusion,
+    Difference,
     EvaluationRecord,
     Fairness,
     ModelScores,
@@ -41,12 +43,16 @@ MOST_GROUPS = 20
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model predicts for the labelled rows of tune and test, in their order."""
+    """What one model predicts for the labelled rows of tune and test, in their order.
+
+    `threshold` is the one that it is served with, of a binary model that is.
+    """
 
     name: str
     role: Role
     tune: Floats
     test: Floats
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,7 @@ def evaluate(project: Project, material: Material, tell: Callable[[str], None] =
         champion=_seen(material.champion, comparisons),
         classes=material.classes,
         comparisons=comparisons,
+        difference=_difference(material, models),
         curves=curves(_series(models, material.classes)),
         calibration=calibration(network, rules.confidence),
         histograms=histograms(network),
@@ -203,6 +210,16 @@ def _comparisons(
         for name, theirs in models.items()
         if name != "network"
     )
+
+
+def _difference(material: Material, models: Mapping[str, Scored]) -> Difference | None:
+    """How far the network lies from the champion, each as it is served; None where none could be compared."""
+    served = next((p for p in material.others if p.role == "champion"), None)
+    if served is None:
+        return None
+    theirs = models[served.name]
+    theirs = theirs if served.threshold is None else theirs.at(served.threshold)
+    return difference(models["network"], theirs, material.champion.model)
 
 
 def _seen(champion: Champion, comparisons: tuple[Comparison, ...]) -> Champion:

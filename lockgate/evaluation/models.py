@@ -12,6 +12,7 @@ from lockgate.evaluation.importance import Tensors
 from lockgate.evaluation.record import Champion
 from lockgate.evaluation.scored import Floats
 from lockgate.features.raw import encode
+from lockgate.shipping.folder import ServingSpec
 from lockgate.shipping.pushed import bring
 from lockgate.training.record import TrainingRecord
 from lockgate.training.spec import ModelSpec
@@ -58,7 +59,7 @@ def baselines(training: Path, tune: int, test: int) -> tuple[Predictions, ...]:
                 )
             values = part.to_numpy().astype(np.float64)
             parts.append(values[:, 0] if columns == ["prediction"] else values)
-        found.append(Predictions(baseline.name, "baseline", *parts))
+        found.append(Predictions(baseline.name, "baseline", parts[0], parts[1]))
     return tuple(found)
 
 
@@ -86,7 +87,8 @@ def champion(
             return _incomparable(digest, difference), None
         predict = predictor(folder)
         fed = [encode(frame, spec.inputs) for frame in (tune, test)]
-        answers = [_in_order(predict(tensors), spec, challenger) for tensors in fed]
+        threshold = ServingSpec.of(folder).threshold if spec.task == "binary" else None
+        first, last = (_in_order(predict(tensors), spec, challenger) for tensors in fed)
     except StorageError:
         raise
     except (LockgateError, OSError, ValueError) as error:  # ValueError: the record of another version
@@ -94,7 +96,7 @@ def champion(
         return _incomparable(digest, reason), None
     message = f"The champion {digest[:12]} was scored on the same rows."
     known = Champion(state="compared", message=message, model=digest)
-    return known, Predictions("champion", "champion", *answers)
+    return known, Predictions("champion", "champion", first, last, threshold=threshold)
 
 
 def _incomparable(digest: str, reason: str) -> Champion:

@@ -231,6 +231,23 @@ class Champion(Record):
     model: str = ""
 
 
+class Difference(Record):
+    """How far the network lies from the champion (`other`: its digest) on the same rows, right or wrong.
+
+    Shares and means in [0, 1], each with an upper bound at 95 % (`…_high`); the module `difference` says of
+    what, and by which formulas.
+    """
+
+    other: str
+    rows: int
+    labels: float
+    labels_high: float
+    size: float
+    size_high: float
+    distance: float
+    distance_high: float
+
+
 class Mistake(Record):
     """One of the worst mistakes: `keys` name the row for a person, `features` are its raw values as text.
 
@@ -294,6 +311,7 @@ class EvaluationRecord(Record):
     champion: Champion
     classes: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    difference: Difference | None = None
     curves: tuple[Curve, ...] = ()
     calibration: tuple[CalibrationBin, ...] = ()
     histograms: tuple[Histogram, ...] = ()

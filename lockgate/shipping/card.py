@@ -68,6 +68,7 @@ def card(
             evaluation, trained_until=max((p.time_max for p in trained if p.time_max), default=None)
         ),
         memory_mb=_measured_memory(verdicts),
+        difference=evaluation.difference,
     )
 
 

@@ -32,7 +32,7 @@ def changes(revision: Revision, existing: Mapping[str, bytes]) -> dict[str, byte
         DeliveryError: the folder's ModelRollout cannot be read, or the folder holds a direct push.
     """
     if FILE in existing:
-        spec = pushed_onto(spec_in(existing[FILE], revision.model), revision.spec)
+        spec = pushed_onto(spec_in(existing[FILE], revision.model), revision.spec, revision.card.difference)
     else:
         _check_no_direct_push(revision.model, existing)
         spec = revision.spec

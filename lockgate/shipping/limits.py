@@ -5,8 +5,7 @@ models that differ by d on the test rows will differ by about d, so no less may 
 it by much is a difference that nobody has judged.
 """
 
-from typing import Protocol
-
+from lockgate.evaluation.record import Difference
 from lockgate.rollout.policy import Analysis
 
 # Live requests are later than the test rows and of another mix, and two models' difference moves with it. The
@@ -19,23 +18,7 @@ ROOM = 0.1
 LARGEST = 0.99
 
 
-class Known(Protocol):
-    """How two models differ on the test rows: upper bounds, at 95 %, of three shares or means in [0, 1]."""
-
-    @property
-    def labels_high(self) -> float:
-        """Of the share of rows that are decided otherwise."""
-
-    @property
-    def size_high(self) -> float:
-        """Of the mean absolute difference of the scores."""
-
-    @property
-    def distance_high(self) -> float:
-        """Of the Kolmogorov-Smirnov distance of the scores' distributions."""
-
-
-def limited(analysis: Analysis, known: Known | None) -> Analysis:
+def limited(analysis: Analysis, known: Difference | None) -> Analysis:
     """The analysis with limits that follow from the evaluation; those that project.yaml has stay.
 
     limit = min(upper bound on the test rows + floor, 0.99), for `agreement.labels`, `agreement.size` and
@@ -44,7 +27,7 @@ def limited(analysis: Analysis, known: Known | None) -> Analysis:
 
     Args:
         analysis: of project.yaml.
-        known: how the model differs from the one before it; None where there was none.
+        known: how the model differs from the one before it; None where that was not measured.
     """
     if known is None:
         return analysis

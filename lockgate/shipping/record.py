@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
+from lockgate.evaluation.record import Difference
 from lockgate.records import Record
 
 Protocol = Literal["v1", "v2"]
@@ -107,7 +108,8 @@ class ModelCard(Record):
 
     `content` is the digest that names the model; `snapshot` the data it was trained on; `threshold` is the
     score from which on the decision is positive (binary tasks) and `decision` says so in words, with costs;
-    `memory_mb` is what the serving gate measured (1 MB = 1,000,000 bytes).
+    `memory_mb` is what the serving gate measured (1 MB = 1,000,000 bytes); `difference` how far it lies from
+    the champion that it was judged against, where there was one.
     """
 
     content: str
@@ -131,3 +133,4 @@ class ModelCard(Record):
     intended_use: str = ""
     limits: tuple[str, ...] = ()
     memory_mb: float | None = None
+    difference: Difference | None = None

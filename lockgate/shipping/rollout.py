@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lockgate.evaluation.record import Difference
 from lockgate.project import Project
 from lockgate.rollout.resource import API_VERSION, KIND, Git, ModelRevision, Spec, Traffic
 from lockgate.shipping.limits import limited
@@ -30,14 +31,14 @@ def first_spec(card: ModelCard, project: Project, host: str, revision: ModelRevi
         stable=revision,
         steps=rollout.steps,
         mirror=rollout.mirror,
-        analysis=limited(rollout.analysis, getattr(card, "difference", None)),
+        analysis=rollout.analysis,
         traffic=Traffic(gateway=push.gateway),
         sticky_header=rollout.sticky_header,
         git=Git(repository=push.repository or "", branch=push.branch, path=path) if is_in_git else None,
     )
 
 
-def pushed_onto(there: Spec, pushed: Spec) -> Spec:
+def pushed_onto(there: Spec, pushed: Spec, known: Difference | None) -> Spec:
     """What a push makes of a model's spec: its revision is the candidate, and project.yaml's rules hold.
 
     The stable revision is the controller's to change, and a pause is for people to end. Pushing the stable
@@ -46,11 +47,19 @@ def pushed_onto(there: Spec, pushed: Spec) -> Spec:
     Args:
         there: the spec as it is.
         pushed: as `first_spec` gives it.
+        known: how far the pushed revision lies from the model that it was judged against; its limits follow
+        from it if that model is the stable one.
     """
     if pushed.stable.digest == there.stable.digest:
         return there
-    kept = {"stable": there.stable, "candidate": pushed.stable, "paused": there.paused}
-    return pushed.model_copy(update=kept)
+    is_known = known is not None and known.other == there.stable.digest
+    changed = {
+        "stable": there.stable,
+        "candidate": pushed.stable,
+        "paused": there.paused,
+        "analysis": limited(pushed.analysis, known if is_known else None),
+    }
+    return pushed.model_copy(update=changed)
 
 
 def adopted(service: Mapping[str, Any], example: Mapping[str, Any]) -> ModelRevision | None:

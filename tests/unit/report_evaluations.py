@@ -208,6 +208,18 @@ def binary(rows: int = 4000, *, others: bool = True) -> ev.EvaluationRecord:
         champion=champion if others else first,
         classes=("false", "true"),
         comparisons=tuple(comparisons),
+        difference=ev.Difference(
+            other="1f" * 32,
+            rows=rows,
+            labels=0.034,
+            labels_high=0.041,
+            size=0.0213,
+            size_high=0.0265,
+            distance=0.012,
+            distance_high=0.03,
+        )
+        if others
+        else None,
         curves=tuple(curves),
         calibration=tuple(bins),
         histograms=tuple(

@@ -12,6 +12,7 @@ from components.cluster.connection import Absent, Changed, Taken
 from components.cluster.git import GitDelivery, GitRolloutDelivery
 from components.cluster.rollout import RolloutDelivery
 from lockgate.errors import DeliveryError
+from lockgate.evaluation.record import Difference
 from lockgate.project import Rollout
 from lockgate.rollout.policy import Analysis, Step
 from lockgate.rollout.resource import Rejected, Spec, Status
@@ -157,6 +158,17 @@ def test_the_rules_of_project_yaml_come_with_the_candidate_and_go_with_it():
     assert cluster.spec.model_copy(update={"candidate": None}) == revision().spec
 
 
+@pytest.mark.parametrize(("other", "labels"), [(DIGEST, 0.07), (THIRD, 0.1)])
+def test_limits_follow_from_the_evaluation_beside_the_stable_revision_alone(other, labels):
+    known = Difference(
+        other=other, rows=900, labels=0.03, labels_high=0.05, size=0, size_high=0, distance=0, distance_high=0
+    )
+    cluster = Cluster()
+    cluster.holds(revision().spec)
+    deliver(cluster, revision_of(card(OTHER, difference=known), project(), STORE, {}))
+    assert cluster.spec.analysis.agreement.labels == pytest.approx(labels)
+
+
 def test_a_revision_that_was_rolled_back_is_refused_until_it_is_asked_for():
     rejected = Rejected(digest=OTHER, reason="Errors", message="9 % of the requests failed", retry="")
     cluster = Cluster()
@@ -252,7 +264,7 @@ def test_an_inference_service_of_others_is_not_adopted():
 
 def test_a_push_onto_the_stable_revision_is_no_change():
     there = revision().spec.model_copy(update={"candidate": revision(OTHER).spec.stable})
-    assert pushed_onto(there, revision().spec) is there
+    assert pushed_onto(there, revision().spec, None) is there
 
 
 @pytest.fixture

@@ -141,9 +141,16 @@ def test_the_champion_is_compared_on_the_same_rows():
             _quiet,
         )
 
-    assert found(material.others[0]).champion.state == "compared"
+    other = found(material.others[0])
+    assert other.champion.state == "compared"
+    assert other.difference is not None
+    assert (other.difference.other, other.difference.rows) == ("abc", other.rows)
+    assert 0 < other.difference.size < other.difference.size_high
     equal = found(material.network)
     assert equal.champion.state == "same"
+    assert equal.difference is not None
+    assert equal.difference.labels == equal.difference.size == equal.difference.distance == 0
+    assert evaluate(_project("binary"), material, _quiet).difference is None
     assert judge(equal, _project("binary")).is_open
 
 

@@ -1,21 +1,20 @@
 """A candidate's limits from what the evaluation knows: a table of small numbers."""
 
-from dataclasses import dataclass
-
 import pytest
 
+from lockgate.evaluation.record import Difference
 from lockgate.rollout.policy import Agreement, Analysis, Scores
 from lockgate.shipping.limits import limited
 
 
-@dataclass(frozen=True)
-class Bounds:
-    labels_high: float
-    size_high: float
-    distance_high: float
+def known(labels: float, size: float, distance: float) -> Difference:
+    return Difference(
+        other="a" * 64, rows=1000, labels=labels / 2, labels_high=labels, size=size / 2, size_high=size,
+        distance=distance / 2, distance_high=distance,
+    )  # fmt: skip
 
 
-KNOWN = Bounds(labels_high=0.03, size_high=0.02, distance_high=0.06)
+KNOWN = known(0.03, 0.02, 0.06)
 
 
 def shown(analysis: Analysis) -> tuple[float, ...]:
@@ -28,15 +27,15 @@ def test_a_first_model_has_the_defaults():
 
 
 @pytest.mark.parametrize(
-    ("known", "expected"),
+    ("seen", "expected"),
     [
         (KNOWN, (0.05, 0.03, 0.11, 0.21)),
-        (Bounds(0.0, 0.0, 0.0), (0.02, 0.01, 0.05, 0.15)),
-        (Bounds(1.0, 1.0, 1.0), (0.99, 0.99, 0.89, 0.99)),
+        (known(0.0, 0.0, 0.0), (0.02, 0.01, 0.05, 0.15)),
+        (known(1.0, 1.0, 1.0), (0.99, 0.99, 0.89, 0.99)),
     ],
 )
-def test_the_limit_is_the_upper_bound_and_a_floor(known, expected):
-    assert shown(limited(Analysis(), known)) == expected
+def test_the_limit_is_the_upper_bound_and_a_floor(seen, expected):
+    assert shown(limited(Analysis(), seen)) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,6 +53,6 @@ def test_what_project_yaml_says_stays(written, expected):
 
 def test_nothing_else_changes_and_the_result_is_a_valid_analysis():
     written = Analysis(alpha=0.05, agreement=Agreement(requests=7))
-    found = limited(written, Bounds(1.0, 1.0, 1.0))
+    found = limited(written, known(1.0, 1.0, 1.0))
     assert (found.alpha, found.agreement.requests) == (0.05, 7)
     assert Analysis.model_validate(found.model_dump()) == found

@@ -121,6 +121,12 @@ def test_names_and_values_from_data_are_escaped_everywhere_pictures_included() -
         assert "&lt;script&gt;alert" in page
 
 
+def test_the_distance_to_the_champion_is_told_where_there_is_one() -> None:
+    told = pages.evaluation("flights", binary(), a_verdict("model"))
+    assert "3.4% of the rows are decided otherwise (at most 4.1%), scores differ by 0.021 on average" in told
+    assert "Beside the champion" not in pages.evaluation("flights", binary(others=False), a_verdict("model"))
+
+
 def test_first_model_without_champion_baselines_or_costs() -> None:
     record = binary(others=False)
     bare = record.model_copy(
