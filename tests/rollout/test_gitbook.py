@@ -182,9 +182,7 @@ def test_a_file_that_is_not_there_or_leads_elsewhere_is_an_error(bare, tmp_path,
 def test_a_file_that_is_no_model_rollout_is_not_guessed_over(bare, tmp_path):
     ended = judged(spec(bare))
     change(bare, tmp_path, "kind: ConfigMap\nmetadata: {name: flights}\n")
-    with pytest.raises(
-        DeliveryError, match=r"modelrollout\.yaml of flights .* cannot be read"
-    ):
+    with pytest.raises(DeliveryError, match=r"modelrollout\.yaml of flights .* cannot be read"):
         GitBook().settle("promote", *ended)
 
 
