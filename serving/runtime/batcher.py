@@ -15,6 +15,7 @@ import numpy as np
 
 from lockgate.shipping.packing import Packed, joined
 from serving.runtime.metrics import Metrics
+from serving.runtime.sample import First, first_of
 from serving.runtime.scorer import Answered, Scorer
 
 BATCH_ROWS = 256
@@ -37,6 +38,10 @@ class Slice:
     def predictions(self) -> list[dict[str, Any]]:
         """One object per row, as V1 answers."""
         return self.answered.predictions[self.start : self.stop]
+
+    def first(self) -> First:
+        """The answer for the first row."""
+        return first_of(self.answered.columns, self.start)
 
     def columns(self) -> dict[str, Any]:
         """By name, an array over the rows, as V2 answers."""

@@ -22,6 +22,7 @@ from serving.runtime.guard import Application, Message, Receive, Send, TooLargeE
 from serving.runtime.health import Health
 from serving.runtime.metrics import Metrics
 from serving.runtime.protocols import V1, V2, NotPlain
+from serving.runtime.sample import PATH, First, Sample, first_rows
 from serving.runtime.scorer import Scorer
 
 log = logging.getLogger("lockgate.serving")
@@ -36,6 +37,7 @@ JSON = (b"content-type", b"application/json")
 CLOSE = (b"connection", b"close")
 RETRY = (b"retry-after", b"1")
 CLOSED = "/v2/repository"  # the guard says why
+REVISION = "x-lockgate-revision"  # clients that send it back stay with the revision, where the route says so
 GONE = 499  # nginx' code for a client that left before its answer
 
 
@@ -52,6 +54,7 @@ class Front:
         scorer: the model.
         batcher: on it.
         metrics: is told of every prediction request.
+        sample: is told of every one that succeeded.
         health: says whether the server is ready, and whether it is about to stop.
         max_rows: of a request.
         max_bytes: of a request's body.
@@ -64,6 +67,7 @@ class Front:
         scorer: Scorer,
         batcher: Batcher,
         metrics: Metrics,
+        sample: Sample,
         health: Health,
         max_rows: int,
         max_bytes: int,
@@ -72,6 +76,8 @@ class Front:
         self._scorer = scorer
         self._batcher = batcher
         self._metrics = metrics
+        self._sample = sample
+        self._revision = (REVISION.encode(), revision_digits(sample.digest).encode())
         self._health = health
         self._max_bytes = max_bytes
         self._predict: Mapping[str, V1 | V2] = {
@@ -90,6 +96,8 @@ class Front:
             await self._app(scope, receive, send)
         elif (protocol := self._predict.get(scope["path"])) is not None and scope["method"] == "POST":
             await self._prediction(protocol, scope, receive, send)
+        elif scope["path"] == PATH and scope["method"] == "GET":
+            await self._answers(scope["query_string"], send)
         elif scope["path"] in self._ready and (reason := self._health.why_not()):
             await respond(send, 503, orjson.dumps({"ready": False, "error": reason}), (CLOSE,))
         elif scope["method"] == "POST" and not scope["path"].startswith(CLOSED):
@@ -102,8 +110,8 @@ class Front:
         started = time.perf_counter()
         given, expected, is_long = _read(scope["headers"])
         named = given if ID.fullmatch(given) else next(self._ids).encode()
-        headers: list[tuple[bytes, bytes]] = [(b"x-request-id", named)]
-        held = Held(self)
+        headers: list[tuple[bytes, bytes]] = [(b"x-request-id", named), self._revision]
+        held, body, first = Held(self), b"", None
         try:
             if expected > self._max_bytes:
                 raise too_large(self._max_bytes)
@@ -113,9 +121,9 @@ class Front:
             try:
                 if is_long:
                     raise NotPlain
-                answer = await self._answer(protocol, body, named)
+                answer, first = await self._answer(protocol, body, named)
             except NotPlain:
-                status = await self._long_way(scope, body, send, headers)
+                status, first = await self._long_way(scope, body, send, headers)
             else:
                 status = 200
                 await respond(send, status, answer, self._closed(headers))
@@ -128,7 +136,18 @@ class Front:
             await respond(send, status, orjson.dumps({"error": sentence}), (*self._closed(headers), *more))
         finally:
             held.release()
-        self._metrics.answered(protocol.name, str(status), time.perf_counter() - started)
+        if status != 200:  # it was scored, and then failed
+            first = None
+        self._metrics.answered(protocol.name, str(status), time.perf_counter() - started, first)
+        if first is not None:
+            self._sample.add(body, first)
+
+    async def _answers(self, query: bytes, send: Send) -> None:
+        try:
+            status, answers = 200, self._sample.read(query)
+        except RequestError as error:
+            status, answers = 400, orjson.dumps({"error": str(error)})
+        await respond(send, status, answers, self._closed([]))
 
     async def _body(self, receive: Receive, held: "Held") -> bytes:
         parts: list[bytes] = []
@@ -156,10 +175,11 @@ class Front:
             self._metrics.refused["overloaded"] += 1
             raise Overloaded
 
-    async def _answer(self, protocol: V1 | V2, body: bytes, request_id: bytes) -> bytes:
+    async def _answer(self, protocol: V1 | V2, body: bytes, request_id: bytes) -> tuple[bytes, First]:
         if len(body) <= LARGE_BYTES:
             packed, named = protocol.read(body)
-            return protocol.write(await self._batcher.score(packed), named or request_id.decode())
+            answer = await self._batcher.score(packed)
+            return protocol.write(answer, named or request_id.decode()), answer.first()
         read: list[str] = []
 
         def score() -> Slice:
@@ -169,13 +189,19 @@ class Front:
 
         answer = await self._batcher.aside(score)
         named = read[0] or request_id.decode()
-        return await asyncio.to_thread(protocol.write, answer, named)
+        return await asyncio.to_thread(protocol.write, answer, named), answer.first()
 
     async def _long_way(
         self, scope: Message, body: bytes, send: Send, headers: list[tuple[bytes, bytes]]
-    ) -> int:
-        """Through KServe's application, which has the body to read once more; returns the status."""
+    ) -> tuple[int, First | None]:
+        """Through KServe's application, which has the body to read once more.
+
+        Returns:
+            The status, and the first row's answer if the model was reached.
+        """
         status = 0
+        firsts: list[First] = []
+        first_rows.set(firsts)
         gone = asyncio.get_running_loop().create_future()
         unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -196,7 +222,7 @@ class Front:
                 raise
             # Starlette answers with 500, and then raises for the server's log, which must hold no payload.
             status, *_ = refusal(Failed(), headers[0][1].decode())
-        return status
+        return status, firsts[0] if firsts else None
 
     def _closed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         return [*headers, CLOSE] if self._health.draining else headers
@@ -248,6 +274,11 @@ def _read(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, int, bool]:
         elif key in LONG_WAY:
             is_long = True
     return given, int(length) if length.isdigit() else 0, is_long
+
+
+def revision_digits(digest: str) -> str:
+    """What names a revision in the header: the first eight digits of its digest."""
+    return digest[:8]
 
 
 class Failed(Exception):

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from lockgate.features.spec import TransformSpec
 from lockgate.training.spec import ModelSpec
+from serving.runtime.sample import First
 
 SECONDS = (
     0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5,
@@ -34,6 +35,9 @@ PROBABILITIES = tuple(round(i / 20, 2) for i in range(1, 21))
 DECADES = tuple(
     sign * 10.0**i for sign, powers in ((-1, range(9, -4, -1)), (1, range(-3, 10))) for i in powers
 )
+# Predictions of a regression by the request: 1, 2, 5 in each decade of both signs, and 0.
+STEPS = (*(float(f"{digit}e{power}") for power in range(-3, 9) for digit in (1, 2, 5)), 1e9)
+SERIES = (*(-step for step in reversed(STEPS)), 0.0, *STEPS)
 
 
 class Histogram:
@@ -83,14 +87,24 @@ class Metrics(Collector):
         self._rows = Histogram(ROWS)
         self._requests = Histogram(ROWS[:9])
         self._scores = {label: Histogram(bounds) for label in self._classes}
+        # Bounds that no training changes: the histograms of two revisions are held against each other.
+        fixed = SERIES if spec.task == "regression" else PROBABILITIES
+        self._firsts = {label: Histogram(fixed) for label in self._classes}
         self.refused: Counter[str] = Counter(overloaded=0, too_large=0)
         self.waiting: Callable[[], int] = int
         self.ready: Callable[[], bool] = bool
 
-    def answered(self, protocol: str, code: str, seconds: float) -> None:
-        """Counts the answer to one prediction request, `seconds` after its head was read."""
+    def answered(self, protocol: str, code: str, seconds: float, first: First | None = None) -> None:
+        """Counts the answer to one prediction request, `seconds` after its head was read.
+
+        Of a request that succeeded, the `first` row's score is counted, and no other: a gateway assigns
+        requests to revisions, not rows, so requests are the unit in which two revisions can be compared. The
+        rows of one request are not independent, and one large request would weigh like thousands.
+        """
         self._answers[protocol, code] += 1
         self._seconds[protocol].add(seconds)
+        if first is not None:
+            self._firsts[first.label if first.label in self._firsts else ""].add(first.score)
 
     def scored(self, columns: Mapping[str, Any], rows: int, requests: int) -> None:
         """Counts one call of the model, and the scores that it gave."""
@@ -122,6 +136,8 @@ class Metrics(Collector):
         yield self._family(
             "lockgate_score", "Scores given (several classes: the highest).", label, self._scores
         )
+        each = "First row's score of every request that succeeded (several classes: the highest)."
+        yield self._family("lockgate_request_score", each, label, self._firsts)
         refused = CounterMetricFamily(
             "lockgate_refused", "Requests refused unread, for want of room.", labels=("reason",)
         )

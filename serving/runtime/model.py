@@ -4,8 +4,10 @@ from typing import Any
 
 from kserve import InferRequest, InferResponse, Model
 
-from serving.runtime.batcher import Batcher
+from lockgate.shipping.packing import Packed
+from serving.runtime.batcher import Batcher, Slice
 from serving.runtime.requests import datatype, from_v1, from_v2, inputs_metadata, inputs_of, to_v2
+from serving.runtime.sample import first_rows
 from serving.runtime.scorer import Scorer
 
 BINARY_HEADER = "inference-header-content-length"
@@ -40,9 +42,14 @@ class TabularModel(Model):  # type: ignore[misc]
         if isinstance(payload, InferRequest):
             is_binary = BINARY_HEADER in (headers or {})
             packed = from_v2(list(inputs_of(payload)), packing, self._max_rows, is_binary=is_binary)
-            return to_v2(payload, (await self._batcher.score(packed)).columns())
+            return to_v2(payload, (await self._score(packed)).columns())
         packed = from_v1(payload, packing, self._max_rows)
-        return {"predictions": (await self._batcher.score(packed)).predictions()}
+        return {"predictions": (await self._score(packed)).predictions()}
+
+    async def _score(self, packed: Packed) -> Slice:
+        answer = await self._batcher.score(packed)
+        first_rows.get().append(answer.first())
+        return answer
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """V2's model metadata: the input columns."""

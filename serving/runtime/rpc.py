@@ -19,9 +19,10 @@ from lockgate.errors import ServingError
 from lockgate.shipping.decode import RequestError
 from lockgate.shipping.packing import Packed
 from serving.runtime.batcher import Batcher, Slice
-from serving.runtime.front import ID, LARGE_BYTES, Held, refusal
+from serving.runtime.front import ID, LARGE_BYTES, REVISION, Held, refusal, revision_digits
 from serving.runtime.metrics import Metrics
 from serving.runtime.requests import datatype, from_v2, inputs_of
+from serving.runtime.sample import First
 from serving.runtime.scorer import Scorer
 
 CODES = {400: StatusCode.INVALID_ARGUMENT, 404: StatusCode.NOT_FOUND, 503: StatusCode.UNAVAILABLE}
@@ -41,6 +42,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         dataplane: KServe's, which knows whether the server is ready.
         repository: KServe's.
         name: the model's.
+        digest: of the model folder's content.
         scorer: the model.
         batcher: on it.
         metrics: is told of every prediction request.
@@ -54,6 +56,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         dataplane: DataPlane,
         repository: ModelRepositoryExtension,
         name: str,
+        digest: str,
         scorer: Scorer,
         batcher: Batcher,
         metrics: Metrics,
@@ -63,6 +66,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     ) -> None:
         super().__init__(dataplane, repository)
         self._name = name
+        self._revision = ((REVISION, revision_digits(digest)),)
         self._scorer = scorer
         self._batcher = batcher
         self._metrics = metrics
@@ -76,32 +80,35 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         given = dict(context.invocation_metadata() or ()).get("x-request-id", "")
         named = given if isinstance(given, str) and ID.fullmatch(given.encode()) else self._new_id()
         context.set_trailing_metadata((("x-request-id", named),))
-        answer, status, sentence = None, StatusCode.OK, ""
+        await context.send_initial_metadata(self._revision)
+        answer, first, status, sentence = None, None, StatusCode.OK, ""
         held = self._hold()
         try:
             held.add(request.ByteSize())
-            answer = await self._answer(request, named, is_large=held.bytes > LARGE_BYTES)
+            answer, first = await self._answer(request, named, is_large=held.bytes > LARGE_BYTES)
         except Exception as error:
             status, sentence = self._refused(error, named)
         finally:
             held.release()
-        self._metrics.answered("grpc", status.name, time.perf_counter() - started)
+        self._metrics.answered("grpc", status.name, time.perf_counter() - started, first)
         if answer is None:
             await context.abort(status, sentence)
         return answer
 
-    async def _answer(self, request: Any, named: str, *, is_large: bool) -> Any:
+    async def _answer(self, request: Any, named: str, *, is_large: bool) -> tuple[Any, First]:
         if request.model_name != self._name:
             raise ModelNotFound(request.model_name)
         self._batcher.admit()
         if not is_large:
-            return self._written(request, named, await self._batcher.score(self._packed(request)))
+            scored = await self._batcher.score(self._packed(request))
+            return self._written(request, named, scored), scored.first()
 
         def score() -> Slice:
             packed = self._packed(request)
             return Slice(self._scorer.answer(self._scorer.scores(packed)), 0, packed.rows)
 
-        return await asyncio.to_thread(self._written, request, named, await self._batcher.aside(score))
+        scored = await self._batcher.aside(score)
+        return await asyncio.to_thread(self._written, request, named, scored), scored.first()
 
     def _packed(self, request: Any) -> Packed:
         self.validate_grpc_request(request)

@@ -39,6 +39,7 @@ from serving.runtime.health import Health  # noqa: E402
 from serving.runtime.metrics import Metrics, score_bounds  # noqa: E402
 from serving.runtime.model import TabularModel  # noqa: E402
 from serving.runtime.protocols import lenient  # noqa: E402
+from serving.runtime.sample import Sample  # noqa: E402
 from serving.runtime.scorer import Scorer  # noqa: E402
 
 log = logging.getLogger("lockgate.serving")
@@ -146,11 +147,22 @@ class Server(kserve.ModelServer):  # type: ignore[misc]
         batcher = Batcher(scorer, metrics, limits.waiting)
         scorer.warm_up(sizes())
         self.register_model(TabularModel(name, scorer, batcher, limits.rows))
-        self._front = Front(app, name, scorer, batcher, metrics, self._health, limits.rows, limits.bytes)
+        self._front = Front(
+            app,
+            name,
+            scorer,
+            batcher,
+            metrics,
+            Sample(digest),
+            self._health,
+            limits.rows,
+            limits.bytes,
+        )
         self._servicer = rpc.Servicer(
             self.dataplane,
             self.model_repository_extension,
             name,
+            digest,
             scorer,
             batcher,
             metrics,
