@@ -55,14 +55,20 @@ ARG TENSORFLOW=cpu
 COPY requirements/trainer-${TENSORFLOW}.txt /opt/install/
 RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/trainer-${TENSORFLOW}.txt
 
+# Git for promotions and rollbacks that are commits.
 FROM base AS control
 ARG PIP_INDEX_URL=
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends git openssh-client > /dev/null \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
 COPY requirements/controller.txt /opt/install/
 RUN --mount=type=cache,target=/var/cache /opt/install/install /opt/install/controller.txt
 
 # The light image leaves out of the base what no program reads; a layer that deletes would save nothing.
+# Perl's library is for those of Git's commands that are scripts; clone, commit and push are none.
 FROM control AS slim
 RUN rm -rf /usr/share/doc /usr/share/locale /usr/share/man /usr/share/python-wheels /usr/bin/pip* /usr/local/bin/pip* \
+ && rm -rf /usr/share/perl /usr/share/perl5 /usr/lib/*-linux-gnu/perl \
  && find / -xdev -type d \( -name pip -o -name ensurepip \) -path '*/python3*' -prune -exec rm -rf {} +
 
 FROM scratch AS light
