@@ -15,10 +15,10 @@ from lockgate.errors import DeliveryError
 from lockgate.shipping.server import running
 from tests.cluster.kube import Kubectl, wait_for
 from tests.cluster.load import Load
+from tests.cluster.penguins import PREDICT, rows
 from tests.cluster.served import Place, corrupted, place, trained, upload, variant
 
 PODS = "serving.kserve.io/inferenceservice={}"
-PREDICT = "/v1/models/penguins:predict"
 RATE = 50.0
 SPECIES = ("Adelie", "Chinstrap", "Gentoo")
 
@@ -41,25 +41,6 @@ def there(kubectl: Kubectl, namespace: str, bucket: str, gateway: str, model: Pa
 def name(there: Place, model: Path) -> str:
     """The revision's name."""
     return there.revision(model).name
-
-
-def rows(count: int, seed: int = 5) -> list[dict[str, Any]]:
-    """Penguins of all kinds: measures from far too small to far too large, some of them missing."""
-    draw = np.random.default_rng(seed)
-    measures = {
-        "bill_length_mm": (20, 70), "bill_depth_mm": (10, 25),
-        "flipper_length_mm": (150, 260), "body_mass_g": (2000, 7000),
-    }  # fmt: skip
-    found = []
-    for _ in range(count):
-        row: dict[str, Any] = {
-            key: None if draw.random() < 0.1 else round(float(draw.uniform(*span)), 1)
-            for key, span in measures.items()
-        }
-        row["island"] = draw.choice(["Biscoe", "Dream", "Torgersen", "Atlantis"]).item()
-        row["sex"] = draw.choice(["male", "female", ""]).item() or None
-        found.append(row)
-    return found
 
 
 def columns(given: list[dict[str, Any]]) -> dict[str, Any]:
