@@ -34,6 +34,11 @@ class RunFolder:
         """The one HTML report."""
         return self.path / "report.html"
 
+    @property
+    def rollout(self) -> Path:
+        """The record of the rollout that followed the run on this machine, where there was one."""
+        return self.path / "rollout.json"
+
     def artifact(self, step: str, name: str) -> Path | None:
         """The file or folder of an artifact, or None where the step did not get so far."""
         attempts = [p for p in self.path.glob("*/") if p.is_dir()]

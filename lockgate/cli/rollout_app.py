@@ -1,5 +1,6 @@
 """The commands of `lockgate rollout` and their options; what they do stands in the modules beside this."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,3 +87,25 @@ def scale(
     from lockgate.cli.rollout import scale
 
     scale(_rollouts(namespace), model, replicas, wait)
+
+
+@app.command()
+def demo(
+    project: Annotated[
+        Path, typer.Argument(help="The folder that holds project.yaml, such as examples/flights.")
+    ] = Path(),
+    bad: Annotated[
+        str | None,
+        typer.Option(
+            "--bad", help="Roll out a copy of the champion that is spoiled: slow, errors, skewed, crash."
+        ),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Requests a second.", min=1, max=2000)] = 300,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", help="Default: .lockgate beside it.")
+    ] = None,
+) -> None:
+    """Roll a model out on this machine: real servers, a real proxy, real requests, the same judgement."""
+    from lockgate.cli.demo import rollout_demo
+
+    raise typer.Exit(rollout_demo(project, workspace, bad, rate))

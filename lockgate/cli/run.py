@@ -2,7 +2,7 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -28,8 +28,6 @@ def run_pipeline(project: Path, workspace: str | None, from_step: str | None, re
     Raises:
         LockgateError: the run could not start.
     """
-    from pipelines.runners import pipeline_arguments, run_locally
-
     console = terminal()
     if resume and from_step:
         raise ConfigError(
@@ -40,22 +38,39 @@ def run_pipeline(project: Path, workspace: str | None, from_step: str | None, re
     place = Place.find(project, workspace)
     again = f"lockgate run {project}" + (f" --workspace {workspace}" if workspace else "")
     with place.workspace.locked():
-        arguments = pipeline_arguments(place.project, place.folder, place.workspace)
         run = place.last_run() if resume else RunFolder(place.workspace.new_run())
         reuse = REUSABLE if resume else STEPS[: STEPS.index(from_step)] if from_step else ()
-        earlier = len(list(read_events(run.events)))
         console.print(f"\n [bold]{place.project.name}[/bold]  run {run.path.name}\n", highlight=False)
-        try:
-            with Progress(console, run.events, skip=earlier).following(), _children_ended():
-                run_locally(arguments, run, reuse)
-        except KeyboardInterrupt:
-            print_failure(console, "Stopped on request.", [f"Go on with `{again} --resume`."])
-            return INTERRUPTED
-        except RuntimeError as error:
-            return _explain(console, run, error, list(read_events(run.events))[earlier:])
-        finally:
-            _write_report(console, place, run)
+        if code := complete(console, place, run, reuse, f"{again} --resume"):
+            return code
     print_summary(console, *summary(place, run))
+    return 0
+
+
+def complete(console: Console, place: Place, run: RunFolder, reuse: Sequence[str], again: str) -> int:
+    """Runs all steps in a run's folder and writes its report; returns the exit code.
+
+    Args:
+        console: shows a line a step, and what went wrong.
+        place: the project and its workspace, which is held.
+        run: the folder to run in.
+        reuse: steps whose earlier results may be taken.
+        again: the command that goes on after Ctrl-C.
+    """
+    from pipelines.runners import pipeline_arguments, run_locally
+
+    arguments = pipeline_arguments(place.project, place.folder, place.workspace)
+    earlier = len(list(read_events(run.events)))
+    try:
+        with Progress(console, run.events, skip=earlier).following(), _children_ended():
+            run_locally(arguments, run, reuse)
+    except KeyboardInterrupt:
+        print_failure(console, "Stopped on request.", [f"Go on with `{again}`."])
+        return INTERRUPTED
+    except RuntimeError as error:
+        return _explain(console, run, error, list(read_events(run.events))[earlier:])
+    finally:
+        _write_report(console, place, run)
     return 0
 
 

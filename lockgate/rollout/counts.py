@@ -78,11 +78,15 @@ class Counts(Record):
 class Pair(Record):
     """The two revisions' answers to the same request.
 
-    `difference` is that of their scores, in [0, 1]; `is_alike` says whether they decide alike.
+    `difference` is that of their scores, in [0, 1]; `is_alike` says whether they decide alike. `request` is
+    the hash of the request's body, and `scores` the stable's and the candidate's, for whoever learns later
+    what came true.
     """
 
     difference: float
     is_alike: bool
+    request: str = ""
+    scores: tuple[float, float] | None = None
 
 
 class Interval(Record):

@@ -59,7 +59,13 @@ class Answers:
             self._waiting[side].add(request, answer)
             return None
         apart = abs(answer["score"] - other["score"]) / self._scale
-        return Pair(difference=min(apart, 1.0), is_alike=answer["label"] == other["label"])
+        both = (answer, other) if side == "stable" else (other, answer)
+        return Pair(
+            difference=min(apart, 1.0),
+            is_alike=answer["label"] == other["label"],
+            request=request,
+            scores=(both[0]["score"], both[1]["score"]),
+        )
 
 
 class Waiting:

@@ -1,0 +1,149 @@
+"""`lockgate rollout demo`: a rollout on this machine, from two models to a verdict."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import typer
+from rich.console import Console
+
+from lockgate.cli.place import Place
+from lockgate.cli.rollout_live import Live, summary
+from lockgate.cli.run import REUSABLE, complete
+from lockgate.cli.view import print_failure, print_summary, shown_path, terminal
+from lockgate.errors import ConfigError, LockgateError
+from lockgate.project import Project, TimeSplit
+from lockgate.rollout.record import RolloutRecord
+from lockgate.workspace import Workspace, link_tree
+
+if TYPE_CHECKING:
+    from lockgate.run_folder import RunFolder
+
+# The later model's workspace, within the project's.
+LATER = "later"
+
+
+def rollout_demo(project: Path, workspace: str | None, bad: str | None, rate: float) -> int:
+    """Rolls a candidate out beside the champion under real requests; returns the exit code.
+
+    The candidate is the same model retrained with later months; or, with `bad`, a spoiled copy of the champion.
+
+    Raises:
+        ConfigError: the project has no later months, or no such fault.
+        ServingError: nothing was pushed, or a model does not serve.
+    """
+    from lockgate.shipping.serve import model_folder
+    from serving.laptop.demo import demonstrate
+
+    console = terminal()
+    place = Place.find(project, workspace)
+    run = place.last_run()
+    stable = model_folder(place.workspace, None)
+    if bad is None:
+        candidate = retrained(console, place, stable)
+        if candidate is None:
+            return 0
+    else:
+        candidate = spoiled(place, stable, bad)
+    what = "retrained with later months" if bad is None else f"spoiled on purpose: {bad}"
+    console.print(
+        f"\n [bold]Rollout[/bold]  {stable.name[:8]} is stable, {candidate.name[:8]} the candidate, {what}\n"
+    )
+    with Live(console) as live:
+        record = demonstrate(place.project, place.workspace, run, stable, candidate, rate, live.show)
+    record.save(run.rollout)
+    _write_report(console, place, run)
+    print_summary(console, *summary(record, shown_path(run.report)))
+    return 0 if is_as_it_should(record, bad) else 1
+
+
+def is_as_it_should(record: RolloutRecord, bad: str | None) -> bool:
+    """Whether the rollout ended as a candidate of this kind deserves, and no request was lost on the way."""
+    if bad is None:
+        return record.outcome == "Promoted" and not record.failed
+    return record.outcome == "RolledBack" and not record.failed_stable
+
+
+def retrained(console: Console, place: Place, stable: Path) -> Path | None:
+    """The folder of the same model, retrained with later months and judged beside the stable one.
+
+    It has a workspace of its own, so that the project's champion stays who it is. What has not changed since
+    it was last trained is taken from there.
+
+    Returns:
+        None where a gate is closed: then there is nothing to roll out.
+
+    Raises:
+        ConfigError: the project is not split by time.
+    """
+    from lockgate.cli.summary import pushed_card
+    from lockgate.run_folder import RunFolder
+
+    workspace = Workspace(place.workspace.root / LATER)
+    own = replace(place, project=later(place.project), workspace=workspace)
+    with workspace.locked():
+        if not (workspace.models / stable.name).is_dir():
+            link_tree(stable, workspace.models / stable.name)
+        workspace.crown(stable.name)
+        run = RunFolder(workspace.new_run())
+        console.print("\n [bold]The candidate[/bold]  the same model, retrained with later months\n")
+        reusable = [step for step in REUSABLE if step != "evaluate"]  # its champion may be another one now
+        if code := complete(console, own, run, reusable, "lockgate rollout demo"):
+            raise typer.Exit(code)
+    card = pushed_card(run)
+    if card is None:
+        why = "The retrained model was rejected, so there is no rollout."
+        print_failure(console, why, [f"Its report says why: {shown_path(run.report)}"])
+        return None
+    folder: Path = workspace.models / card.content
+    return folder
+
+
+def spoiled(place: Place, stable: Path, bad: str) -> Path:
+    """The folder of a bad copy of the stable model.
+
+    Raises:
+        ConfigError: there is no such fault.
+    """
+    from serving.laptop.spoil import Fault, spoil
+    from serving.runtime.__main__ import quiet
+
+    faults: tuple[Fault, ...] = get_args(Fault)
+    fault = next((known for known in faults if known == bad), None)
+    if fault is None:
+        raise ConfigError(
+            f"--bad is {bad!r}.", f"A candidate can be bad by {', '.join(faults)}.", "Choose one of them."
+        )
+    with quiet():
+        return spoil(stable, place.workspace.root / LATER / "models", fault)
+
+
+def later(project: Project) -> Project:
+    """The project with a training split that goes on where the first one ended.
+
+    What was tune is learnt from, too; the first half of what was test becomes tune, the second half test.
+
+    Raises:
+        ConfigError: the project is not split by time.
+    """
+    split = project.split
+    if not isinstance(split, TimeSplit):
+        raise ConfigError(
+            "The project has no later months to learn from.",
+            "The demo retrains a model of a project that is split by time.",
+            "Show a bad candidate instead: lockgate rollout demo --bad errors.",
+        )
+    begin, end = split.test
+    middle = begin + timedelta(days=max(1, (end - begin).days // 2))
+    spans = {"train": (split.train[0], split.tune[1]), "tune": (begin, middle), "test": (middle, end)}
+    return project.model_copy(update={"split": TimeSplit.model_validate(split.model_dump() | spans)})
+
+
+def _write_report(console: Console, place: Place, run: "RunFolder") -> None:
+    from lockgate.report.whole import write_report
+
+    try:
+        write_report(place.project, run, place.workspace)
+    except (LockgateError, ValueError) as error:
+        print_failure(console, f"The report could not be written: {error}", ["Try `lockgate report`."])

@@ -1,0 +1,157 @@
+"""A rollout on this machine while it goes on: one live view on a terminal, a line an event elsewhere."""
+
+import math
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live as RichLive
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lockgate.rollout.readings import odds
+from lockgate.rollout.record import Happening, Moment, RolloutRecord
+
+if TYPE_CHECKING:
+    from serving.controller.loop import Looked
+
+BAR = 16
+COLOURS = {"Promoted": "green", "RolledBack": "red", "Holding": "yellow"}
+SIDES = {"errors": "requests that failed", "latency": "slow requests", "scores": "largest shift of a share"}
+SIDES |= {
+    "agreement": "decided otherwise",
+    "labels": "loss, beside the stable's",
+    "split": "share of requests",
+}
+
+
+class Live:
+    """Shows each look; a context manager. Where the console is no terminal, events are printed."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = RichLive(console=console, auto_refresh=False, transient=False)
+        self._told = 0
+
+    def __enter__(self) -> Self:
+        """Begins to show."""
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leaves the last look on the screen."""
+        self._live.stop()
+
+    def show(self, looked: "Looked", record: RolloutRecord) -> None:  # noqa: ARG002 - the record has all of it
+        """Shows a look."""
+        if self._console.is_terminal:
+            self._live.update(view(record), refresh=True)
+        for happening in record.happenings[self._told :]:
+            if not self._console.is_terminal:
+                self._console.print(_event(happening), soft_wrap=True)
+        self._told = len(record.happenings)
+
+
+def view(record: RolloutRecord) -> RenderableType:
+    """The rollout until now, on one screen."""
+    now = record.moments[-1]
+    return Group(
+        _head(record, now),
+        Text(""),
+        _steps(record, now),
+        _traffic(record, now),
+        Text(""),
+        Padding(_measures(record, now), (0, 0, 0, 1)),
+        Text(""),
+        Text(f" {now.message}", style="bold"),
+        *(_event(happening) for happening in record.happenings[-4:]),
+    )
+
+
+def summary(record: RolloutRecord, report: str) -> tuple[str, Mapping[str, str | Text]]:
+    """A title and the rows of the short table at the end."""
+    colour = COLOURS.get(record.outcome, "default")
+    verb = "promoted" if record.outcome == "Promoted" else "rolled back"
+    rows: dict[str, str | Text] = {
+        "verdict": Text(f"{verb}: {record.reason}", style=colour),
+        "because": record.message,
+        "requests": f"{record.sent:,} sent, {record.failed:,} failed, "
+        f"{record.failed_stable:,} of them at the stable model",
+        "seconds": f"{record.moments[-1].seconds:.0f}",
+        "report": report,
+    }
+    return f"Rollout of {record.candidate}", rows
+
+
+def _head(record: RolloutRecord, now: Moment) -> Text:
+    line = Text(f" {record.stable} → {record.candidate}   ", style="bold")
+    line.append(now.phase, style=f"bold {COLOURS.get(now.phase, 'cyan')}")
+    line.append(f" {now.step}   {now.seconds:.0f} s", style="not bold dim")
+    return line
+
+
+def _steps(record: RolloutRecord, now: Moment) -> Text:
+    """The steps as dots: done, present, to come."""
+    line = Text(" ")
+    reached = max((m.weight for m in record.moments), default=0)
+    for weight in record.weights:
+        is_here = weight == now.weight and now.phase not in ("Promoted", "RolledBack")
+        symbol, style = (
+            ("◉", "bold cyan") if is_here else ("●", "green") if weight <= reached else ("○", "dim")
+        )
+        if now.phase == "RolledBack" and weight <= reached:
+            style = "red"
+        line.append(f"{symbol} {weight} %", style=style)
+        line.append("  ─  " if weight != record.weights[-1] else "", style="dim")
+    return line
+
+
+def _traffic(record: RolloutRecord, now: Moment) -> Text:
+    line = Text(f" wanted {now.weight} %", style="dim")
+    if now.observed is not None:
+        line.append("   observed {:.1f} % ({:.1f} to {:.1f})".format(*now.observed))
+    counts = ", ".join(f"{name.rsplit('-', 1)[-1]} {count:,}" for name, count in now.requests.items())
+    line.append(f"   answered: {counts}" if counts else "")
+    line.append(f"   sent {record.sent:,}, failed ")
+    line.append(f"{record.failed:,}", style="red" if record.failed else "green")
+    return line
+
+
+def _measures(record: RolloutRecord, now: Moment) -> Table:
+    """A row a measure: both revisions' shares, the evidence against the candidate, and that for it."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    against, needed = -math.log(record.alpha), -math.log(1 - record.power)
+    for name, justify in (("measure", "left"), ("stable", "right"), ("candidate", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column(f"against it, to {1 / record.alpha:,.0f}", min_width=BAR + 6)
+    table.add_column(f"for the next step, from {odds(needed)}", min_width=BAR + 6)
+    for reading in record.readings:
+        table.add_row(
+            SIDES.get(reading.measure, reading.measure),
+            _share(reading.stable) if reading.measure not in ("scores", "labels") else "",
+            _share(reading.candidate),
+            _bar(now.against.get(reading.measure, reading.against), against, "red"),
+            _bar(reading.for_it, needed, "green") if reading.for_it is not None else Text("", style="dim"),
+        )
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"
+
+
+def _bar(log: float, limit: float, colour: str) -> Text:
+    """An e-value on its way to its limit, both as logarithms; what lies below 1 is an empty bar."""
+    filled = round(BAR * min(1.0, max(0.0, log / limit)))
+    line = Text("█" * filled, style=colour)
+    return line.append("░" * (BAR - filled), style="dim").append(f" {odds(log)}", style="default")
+
+
+def _event(happening: Happening) -> Text:
+    style = "yellow" if happening.kind == "Warning" else "dim"
+    return Text(f" {happening.seconds:5.1f} s  {happening.reason}: {happening.sentence}", style=style)
