@@ -1,7 +1,7 @@
 """How a rollout's end is written into the ModelRollout's file: what changes, and the commit's words. Pure."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from lockgate.errors import DeliveryError
@@ -15,11 +15,7 @@ Kind = Literal["promote", "reject"]
 
 
 def settled(text: bytes, kind: Kind, model: str, judged: str, spec: Spec) -> bytes | None:
-    """The file after a rollout has ended; None where nothing is to be written.
-
-    A rejected candidate is taken out. A promoted one, which has all of the traffic, becomes the stable
-    revision, also where a newer candidate was pushed meanwhile; that one stays the candidate. Where somebody
-    has written another stable revision since the rollout began, their word stands.
+    """The file after a rollout has ended; None where nothing is to be written; otherwise as `settled_spec`.
 
     Args:
         text: of the file.
@@ -32,25 +28,47 @@ def settled(text: bytes, kind: Kind, model: str, judged: str, spec: Spec) -> byt
         DeliveryError: the file is no ModelRollout of this model, or nothing says what was promoted.
     """
     manifest = manifest_in(text, model)
-    there: dict[str, Any] = manifest["spec"]
+    found = settled_spec(manifest["spec"], kind, model, judged, spec)
+    return None if found is None else file_of({**manifest, "spec": found})
+
+
+def settled_spec(
+    there: Mapping[str, Any], kind: Kind, model: str, judged: str, spec: Spec
+) -> dict[str, Any] | None:
+    """The spec as it is to be written after a rollout has ended; None where it says so already.
+
+    A rejected candidate is taken out. A promoted one, which has all of the traffic, becomes the stable
+    revision, also where a newer candidate was pushed meanwhile; that one stays the candidate. Where somebody
+    has written another stable revision since the rollout began, their word stands.
+
+    Args:
+        there: the spec that is written down.
+        kind: how the rollout ended.
+        model: its name.
+        judged: the candidate's digest.
+        spec: that the rollout was carried out by.
+
+    Raises:
+        DeliveryError: nothing says what was promoted.
+    """
     candidate = there.get("candidate") or {}
     is_judged = candidate.get("digest") == judged
     rest = {key: value for key, value in there.items() if key != "candidate" or not is_judged}
     if kind == "reject":
-        return file_of({**manifest, "spec": rest}) if is_judged else None
+        return rest if is_judged else None
     if there["stable"]["digest"] != spec.stable.digest or spec.stable.digest == judged:
         return None
     promoted = candidate if is_judged else _written(model, judged, spec.candidate)
-    return file_of({**manifest, "spec": {**rest, "stable": promoted}})
+    return {**rest, "stable": promoted}
 
 
 def _written(model: str, judged: str, candidate: ModelRevision | None) -> dict[str, Any]:
     if candidate is None or candidate.digest != judged:
         raise DeliveryError(
             f"Revision {revision_name(model, judged)} was promoted and has all of the traffic, but was taken "
-            "out of the repository meanwhile.",
-            "What the repository says must be what serves.",
-            "Write it there as spec.stable, or write another stable revision; the controller follows.",
+            "out of the spec meanwhile.",
+            "What is written down must be what serves.",
+            "Write it as spec.stable, or write another stable revision; the controller follows.",
         )
     return candidate.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
