@@ -12,7 +12,7 @@ from typing import Any, Literal
 from lockgate.records import Record
 from lockgate.rollout.decide import Action, Code, Decision
 from lockgate.rollout.resource import HISTORY, ModelRevision, Past, Rejected, Spec, Status, Wishes
-from lockgate.shipping.names import revision_name
+from lockgate.shipping.names import REVISION_LABEL, revision_name
 
 ACTIVE = frozenset({"preparing", "mirroring", "stepping", "soaking"})
 JUDGED = frozenset({"mirroring", "stepping", "soaking"})
@@ -85,7 +85,7 @@ def advance(
         status = _active(model, spec, status, seen, wishes, decision, now)
     elif status.stage != "installing":
         status = _idle(model, spec, status, wishes, now)
-    return _shown(model, spec, _retired(model, spec, status, seen, now))
+    return _shown(model, spec, _retired(model, spec, status, seen, now), seen.stable.ready_pods)
 
 
 def orders(model: str, spec: Spec, status: Status, seen: Seen, now: datetime) -> Orders:
@@ -399,7 +399,7 @@ def means(wish: str, model: str, digest: str) -> bool:
     return len(digits) >= 8 and digest.startswith(digits)
 
 
-def _shown(model: str, spec: Spec, status: Status) -> Status:
+def _shown(model: str, spec: Spec, status: Status, ready: int) -> Status:
     """The status with what people see of it."""
     phases: dict[str, Any] = {
         "": "Idle", "installing": "Preparing", "preparing": "Preparing", "mirroring": "Mirroring",
@@ -413,6 +413,8 @@ def _shown(model: str, spec: Spec, status: Status) -> Status:
     return status.model_copy(
         update={
             "phase": "Holding" if status.is_held else phases[status.stage],
+            "replicas": ready,
+            "selector": f"{REVISION_LABEL}={named['stable_revision']}" if status.stable else "",
             "step_text": f"{status.step + 1}/{len(spec.steps)}" if is_stepping else "",
             **named,
         }

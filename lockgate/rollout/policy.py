@@ -1,9 +1,9 @@
 """What a rollout is to do and to be judged by: `spec.steps` and `spec.analysis` of a ModelRollout."""
 
 from bisect import bisect_right
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 MeasureName = Literal["errors", "latency", "scores", "agreement", "labels"]
@@ -25,7 +25,7 @@ class Part(BaseModel):
 class Step(Part):
     """A share of the traffic in percent, and the least time that it lasts."""
 
-    weight: int = Field(ge=1, le=100)
+    weight: int = Field(ge=1, le=100, description="The candidate's share of the requests in percent.")
     seconds: float = Field(default=60.0, ge=0, description="The least time that the step lasts.")
 
 
@@ -50,8 +50,8 @@ class Difference(Part):
 class Latency(Difference):
     """The share of requests that took longer than a limit."""
 
-    tolerance: float = Field(default=0.01, ge=0, le=1)
-    margin: float = Field(default=0.05, gt=0, le=1)
+    tolerance: float = Field(default=0.01, ge=0, le=1, description="More than this is bad.")
+    margin: float = Field(default=0.05, gt=0, le=1, description="Surely less than this is fine.")
     limit_ms: float | None = Field(
         default=None, gt=0, description="Default: what 95 % of the stable's requests have taken at most."
     )
@@ -63,8 +63,8 @@ class Latency(Difference):
 class Scores(Difference):
     """The difference of the score distributions, at each bound of the servers' histogram."""
 
-    tolerance: float = Field(default=0.1, ge=0, le=1)
-    margin: float = Field(default=0.2, gt=0, le=1)
+    tolerance: float = Field(default=0.1, ge=0, le=1, description="More than this is bad.")
+    margin: float = Field(default=0.2, gt=0, le=1, description="Surely less than this is fine.")
 
 
 class Agreement(Part):
@@ -78,7 +78,7 @@ class Agreement(Part):
 class Labels(Part):
     """The candidate's loss beyond the stable's on the same labelled requests, in [-1, 1]."""
 
-    tolerance: float = Field(default=0.0, ge=0, lt=1)
+    tolerance: float = Field(default=0.0, ge=0, lt=1, description="More than this is bad.")
 
 
 class Infrastructure(Part):
@@ -99,7 +99,9 @@ class Mirror(Part):
 class Analysis(Part):
     """What a rollout is judged by."""
 
-    measures: tuple[MeasureName, ...] = MEASURES
+    measures: tuple[MeasureName, ...] = Field(
+        default=MEASURES, max_length=len(MEASURES), description="Those that judge."
+    )
     alpha: float = Field(
         default=0.01, gt=0, lt=0.5, description="Chance to roll back a candidate that is fine."
     )
@@ -116,7 +118,7 @@ class Analysis(Part):
     drain_seconds: float = Field(
         default=60.0, ge=0, description="From the last request to the end of a revision."
     )
-    errors: Difference = Difference()
+    errors: Difference = Field(default=Difference(), description="The share of requests that fail.")
     latency: Latency = Latency()
     scores: Scores = Scores()
     agreement: Agreement = Agreement()
@@ -130,19 +132,30 @@ class Analysis(Part):
 STEPS = tuple(Step(weight=weight) for weight in (1, 5, 25, 50, 100))
 
 
+def _rising(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    weights = [step.weight for step in steps]
+    if weights != sorted(set(weights)) or weights[-1] != 100:
+        raise ValueError(f"steps are {weights}; weights must rise, and the last must be 100")
+    return steps
+
+
+Steps = Annotated[
+    tuple[Step, ...],
+    Field(
+        min_length=1,
+        max_length=100,
+        description="Weights that rise to 100, each with its least time.",
+    ),
+    AfterValidator(_rising),
+]
+
+
 class Policy(Part):
     """Steps, mirroring and analysis of one rollout."""
 
-    steps: tuple[Step, ...] = Field(default=STEPS, min_length=1)
+    steps: Steps = STEPS
     mirror: Mirror = Mirror()
     analysis: Analysis = Analysis()
-
-    @model_validator(mode="after")
-    def _check_steps(self) -> Self:
-        weights = [step.weight for step in self.steps]
-        if weights != sorted(set(weights)) or weights[-1] != 100:
-            raise ValueError(f"steps are {weights}; weights must rise, and the last must be 100")
-        return self
 
     def next_weight(self, step: int) -> int:
         """The weight after this step; before the first step (-1) the first one's."""

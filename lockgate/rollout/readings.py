@@ -3,27 +3,34 @@
 import math
 from collections.abc import Iterator
 
+from pydantic import Field
+
 from lockgate.rollout.evidence import Evidence, Ledger
 from lockgate.rollout.policy import Part, Policy
 from lockgate.rollout.shares import Shares
 
 
 class Reading(Part):
-    """One measure: what both revisions counted, and what it proves.
+    """One measure: what both revisions counted, and what it proves."""
 
-    `stable` and `candidate` are shares (or means) in the unit that the sentence names, of so many requests.
-    `against` is the logarithm of the e-value against "within the tolerance", `for_it` of that for "within the
-    margin of the next weight"; None where the measure can only object.
-    """
-
-    measure: str
-    sentence: str
-    stable: float | None = None
-    candidate: float | None = None
-    stable_requests: int = 0
-    candidate_requests: int = 0
-    against: float = 0.0
-    for_it: float | None = None
+    measure: str = Field(description="Which measure it is.")
+    sentence: str = Field(description="What was measured.")
+    stable: float | None = Field(
+        default=None, description="The stable's share or mean, in the unit that the sentence names."
+    )
+    candidate: float | None = Field(
+        default=None, description="The candidate's share or mean, in the unit that the sentence names."
+    )
+    stable_requests: int = Field(default=0, description="Of so many of the stable's requests.")
+    candidate_requests: int = Field(default=0, description="Of so many of the candidate's requests.")
+    against: float = Field(
+        default=0.0, description='Logarithm of the e-value against "within the tolerance".'
+    )
+    for_it: float | None = Field(
+        default=None,
+        description='Logarithm of the e-value for "within the margin of the next weight"; '
+        "none where the measure can only object.",
+    )
 
 
 def readings(policy: Policy, evidence: Evidence) -> tuple[Reading, ...]:

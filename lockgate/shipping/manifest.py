@@ -11,7 +11,7 @@ from lockgate.errors import ConfigError
 from lockgate.project import Project
 from lockgate.rollout.resource import ModelRevision
 from lockgate.shipping.annotations import annotations
-from lockgate.shipping.names import revision_name, service_name
+from lockgate.shipping.names import REVISION_LABEL, revision_name, service_name
 from lockgate.shipping.record import ModelCard
 
 STORE_VARIABLE = "LOCKGATE_STORE"
@@ -20,7 +20,6 @@ RUNTIME = "lockgate-tensorflow"
 STORAGE = "lockgate"
 SERVICE_ACCOUNT = "lockgate-serving"
 MODEL_LABEL = "lockgate.dev/model"
-REVISION_LABEL = "serving.kserve.io/inferenceservice"
 DIGEST_ANNOTATION = "lockgate.dev/digest"
 # KServe names a revision's pods by the label app=isvc.<name>-predictor, and labels have 63 characters.
 LONGEST_NAME = 63 - len("isvc.") - len("-predictor")

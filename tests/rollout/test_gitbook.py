@@ -106,7 +106,7 @@ def test_a_candidate_that_was_pushed_meanwhile_stays_the_candidate(bare):
 def test_a_stable_revision_that_somebody_wrote_meanwhile_stands(bare, tmp_path):
     ended = judged(spec(bare))
     changed = yaml.safe_load(file(bare, FILE))
-    changed["spec"]["stable"]["digest"] = NEWER
+    changed["spec"]["stable"] |= {"digest": NEWER, "storageUri": f"gs://bucket/flights/models/{NEWER}"}
     change(bare, tmp_path, yaml.safe_dump(changed))
     before = commits(bare)
     GitBook().settle("promote", *ended)
