@@ -1,4 +1,4 @@
-"""Compiles the pipelines to YAML and writes what follows from code: components' READMEs, project.yaml's keys.
+"""Compiles the pipelines to YAML and writes what follows from code: READMEs, project.yaml's keys, the CRD.
 
 `python -m pipelines.compile` writes; with `--check` it only says what is stale, and fails. Both let the
 doctor look at the pipeline: what is wrong with it fails, what could be better is shown when it is written.
@@ -14,6 +14,7 @@ from lockgate.reference import data_gate, markdown
 from pipelines.doctor import findings
 from pipelines.documents import Compiled, compiled
 from pipelines.training import training_pipeline
+from serving.controller.crd import text
 
 ROOT = Path(__file__).parent.parent
 STEPS = ("collect", "validate", "transform", "tune", "train", "evaluate", "check_serving", "push")
@@ -40,6 +41,7 @@ def wanted() -> dict[Path, str]:
         files[ROOT / "components" / step / "README.md"] = readme(step)
     files[ROOT / "docs" / "project-yaml.md"] = markdown()
     files[ROOT / "docs" / "data-gate.md"] = data_gate()
+    files[ROOT / "manifests" / "base" / "crd.yaml"] = text()
     return files
 
 

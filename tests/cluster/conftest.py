@@ -23,7 +23,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 TAG = os.environ.get("LOCKGATE_TEST_TAG", "dev")
 IMAGE = re.compile(r"(docker\.io/lockgate/[a-z]+):[\w.-]+")
-SHARED = ("ClusterTrainingRuntime", "ClusterServingRuntime", "ClusterStorageContainer", "ClusterRole")
+SHARED = (
+    "CustomResourceDefinition",
+    "ClusterTrainingRuntime",
+    "ClusterServingRuntime",
+    "ClusterStorageContainer",
+    "ClusterRole",
+)
 OWN = ("ServiceAccount", "Role", "RoleBinding", "ClusterRoleBinding")
 TEST_LABEL = "lockgate.dev/test"
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"

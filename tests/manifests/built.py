@@ -18,6 +18,7 @@ OVERLAYS = ("local", "staging", "production")
 COMPONENTS = ("gpu", "monitoring", "network-policies", "queue")
 CLUSTER_WIDE = {
     "Namespace",
+    "CustomResourceDefinition",
     "ClusterRole",
     "ClusterRoleBinding",
     "ClusterServingRuntime",
