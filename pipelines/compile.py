@@ -14,7 +14,7 @@ from lockgate.reference import data_gate, markdown
 from pipelines.doctor import findings
 from pipelines.documents import Compiled, compiled
 from pipelines.training import training_pipeline
-from serving.controller.crd import text
+from serving.controller import crd
 
 ROOT = Path(__file__).parent.parent
 STEPS = ("collect", "validate", "transform", "tune", "train", "evaluate", "check_serving", "push")
@@ -41,7 +41,7 @@ def wanted() -> dict[Path, str]:
         files[ROOT / "components" / step / "README.md"] = readme(step)
     files[ROOT / "docs" / "project-yaml.md"] = markdown()
     files[ROOT / "docs" / "data-gate.md"] = data_gate()
-    files[ROOT / "manifests" / "base" / "crd.yaml"] = text()
+    files[ROOT / "manifests" / "base" / "crd.yaml"] = crd.text()
     return files
 
 
