@@ -24,12 +24,17 @@ def test_no_role_has_a_wildcard_or_a_way_to_more():
                 assert set(rule["verbs"]) <= {"get", "list", "watch"}, role["metadata"]["name"]
 
 
-def test_what_is_over_the_whole_cluster_is_reading_two_objects_by_name():
+def test_what_is_over_the_whole_cluster_is_reading_two_objects_by_name_and_gateways():
     _, roles = everything()
-    (role,) = [r for r in roles if r["kind"] == "ClusterRole"]
-    for rule in role["rules"]:
-        assert rule["verbs"] == ["get"]
-        assert rule["resourceNames"] == ["lockgate-tensorflow"]
+    wide = {r["metadata"]["name"]: r["rules"] for r in roles if r["kind"] == "ClusterRole"}
+    assert wide.keys() == {"lockgate-runtimes", "lockgate-gateways"}
+    for name, rules in wide.items():
+        for rule in rules:
+            assert rule["verbs"] == ["get"]
+            if name == "lockgate-runtimes":
+                assert rule["resourceNames"] == ["lockgate-tensorflow"]
+            else:
+                assert rule["resources"] == ["gateways", "gatewayclasses"]
 
 
 def test_every_account_has_its_own_role_or_no_token():
@@ -46,7 +51,7 @@ def test_every_account_has_its_own_role_or_no_token():
         assert accounts[name]["automountServiceAccountToken"] is False, name
 
 
-def test_only_gitops_may_delete_a_model():
+def test_only_gitops_and_the_controller_may_delete_a_model():
     _, roles = everything()
     may = {
         role["metadata"]["name"]
@@ -54,4 +59,25 @@ def test_only_gitops_may_delete_a_model():
         for rule in role["rules"]
         if "inferenceservices" in rule["resources"] and "delete" in rule["verbs"]
     }
-    assert may == {"lockgate-models"}
+    assert may == {"lockgate-models", "lockgate-controller"}
+
+
+def test_only_the_controller_says_how_a_rollout_stands():
+    _, roles = everything()
+    may = {
+        role["metadata"]["name"]
+        for role in roles
+        for rule in role["rules"]
+        if "modelrollouts/status" in rule["resources"]
+    }
+    assert may == {"lockgate-controller"}
+
+
+def test_who_operates_rollouts_changes_nothing_else_and_is_bound_by_people():
+    objects, roles = everything()
+    (role,) = [r for r in roles if r["metadata"]["name"] == "lockgate-rollout-operator"]
+    for rule in role["rules"]:
+        if rule["resources"] != ["modelrollouts", "modelrollouts/scale"]:
+            assert rule["verbs"] == ["get", "list", "watch"]
+    bound = {o["roleRef"]["name"] for o in objects if o["kind"] in ("RoleBinding", "ClusterRoleBinding")}
+    assert "lockgate-rollout-operator" not in bound

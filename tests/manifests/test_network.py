@@ -39,6 +39,7 @@ DNS = Pod({"k8s-app": "kube-dns"}, "kube-system")
 KFP = Pod({"app": "ml-pipeline"}, "kubeflow")
 EMULATOR = Pod({"app": "gcs"}, "storage")
 STORAGE, METADATA, METADATA_V1 = Host("142.250.1.1"), Host("169.254.169.254"), Host("169.254.169.252")
+GIT = Host("140.82.121.3")
 API, ADMIN_PAGE = Host("172.16.0.2"), Host("192.168.1.1")
 
 OPEN = [
@@ -56,7 +57,8 @@ OPEN = [
     (PROMETHEUS, MODEL, 8080),
     (PROMETHEUS, CONTROLLER, 8080),
     (CONTROLLER, MODEL, 8080),
-    (CONTROLLER, PROMETHEUS, 9090),
+    (CONTROLLER, GIT, 22),
+    (CONTROLLER, GIT, 443),
 ]
 CLOSED = [
     *[(STRANGER, pod, port) for pod in (STEP, WORKER, MODEL, CONTROLLER) for port in (2222, 8080, 8081)],
@@ -78,6 +80,9 @@ CLOSED = [
     (STEP, STRANGER, 8080),
     (STEP, STORAGE, 80),
     (CONTROLLER, METADATA, 80),
+    (CONTROLLER, PROMETHEUS, 9090),
+    (CONTROLLER, MODEL, 8081),
+    (STEP, GIT, 22),
     (CONTROLLER, KFP, 8888),
 ]
 

@@ -29,6 +29,7 @@ ALLOWED = {
     "ClusterQueue": r"spec\.resourceGroups\..*\.nominalQuota",
     "ClusterServingRuntime": r"spec\.containers\.\d+\.image",
     "ClusterTrainingRuntime": r".*\.containers\.\d+\.image",
+    "Deployment": r".*\.containers\.\d+\.image",
     "ClusterStorageContainer": r"spec\.container\.env\..*",
 }
 
@@ -46,9 +47,11 @@ def test_every_object_has_its_namespace_and_label(name):
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_images_come_from_versions_env(name):
     images = [c["image"] for o in overlay(name) for c in containers(o) if "image" in c]
-    assert len(images) == 2
+    assert len(images) == 3
     for image in images:
-        assert re.fullmatch(rf"docker\.io/lockgate/(runtime|trainer):{versions()['LOCKGATE']}", image)
+        assert re.fullmatch(
+            rf"docker\.io/lockgate/(controller|runtime|trainer):{versions()['LOCKGATE']}", image
+        )
 
 
 def test_versions_are_those_of_the_code_and_none_floats():
