@@ -52,12 +52,21 @@ class Objects(Api):
         """
         for attempt in range(ATTEMPTS):
             try:
-                return self._applied(manifest, is_trial)
+                return self._applied(manifest, is_trial=is_trial)
             except Unreachable as error:
                 if attempt + 1 == ATTEMPTS:
                     raise DeliveryError(*error.args) from None
             time.sleep(PAUSE * 2**attempt)
         raise AssertionError("the last attempt returns or raises")
+
+    def impose(self, manifest: Mapping[str, Any]) -> Object:
+        """As `apply`, asked once; fields that others hold with another value are taken from them.
+
+        Raises:
+            Unreachable: the server does not answer now.
+            DeliveryError: it refuses.
+        """
+        return self._applied(manifest, is_forced=True)
 
     def find(self, path: str) -> Object | None:
         """The object at a path of the API, or None.
@@ -83,7 +92,9 @@ class Objects(Api):
         except ClusterError as error:
             raise _not_read(error) from None
 
-    def _applied(self, manifest: Mapping[str, Any], is_trial: bool) -> Object:
+    def _applied(
+        self, manifest: Mapping[str, Any], *, is_trial: bool = False, is_forced: bool = False
+    ) -> Object:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -93,7 +104,7 @@ class Objects(Api):
                 "PATCH",
                 query_params=[
                     ("fieldManager", FIELD_MANAGER),
-                    ("force", "false"),
+                    ("force", str(is_forced).lower()),
                     *([("dryRun", "All")] if is_trial else []),
                 ],
                 header_params={"Accept": "application/json", "Content-Type": APPLY},

@@ -127,7 +127,7 @@ class ClusterDelivery:
         name = service_name(revision.name)
         deployment = self._objects.find(f"{collection('apps/v1', 'deployments', namespace)}/{name}")
         pods = self._objects.items(collection("v1", "pods", namespace), f"{REVISION_LABEL}={revision.name}")
-        found = readiness(revision, service, deployment, pods)
+        found = readiness(revision.address, revision.replicas, service, deployment, pods)
         if not found.is_ready:
             return found
         slices = self._objects.items(
@@ -137,7 +137,7 @@ class ClusterDelivery:
         urls = addresses(slices)
         if len(urls) < revision.replicas:
             return Readiness(False, f"{len(urls)} of {revision.replicas} pods are behind its Service")
-        said = refusal(revision, urls)
+        said = refusal(revision.model, revision.row, urls)
         return Readiness(not said, said)
 
     def _not_ready(self, revision: Revision, found: Readiness) -> DeliveryError:

@@ -5,8 +5,6 @@ from typing import Any
 
 import httpx
 
-from lockgate.shipping.revision import Revision
-
 SECONDS = 10.0
 PORT_NAME = "http"
 
@@ -23,22 +21,30 @@ def addresses(slices: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted(found)
 
 
-def refusal(revision: Revision, urls: Sequence[str]) -> str:
-    """Asks each pod for a prediction of the model's example; says what went wrong first, or nothing."""
+def refusal(model: str, row: Mapping[str, Any], urls: Sequence[str]) -> str:
+    """Asks each pod for a prediction of the model's example; says what went wrong first, or nothing.
+
+    Without an example (`row` is empty), a pod need only say that it is ready.
+    """
     with httpx.Client(trust_env=False, timeout=SECONDS) as client:
         for url in urls:
-            if said := _asked(client, f"{url}/v1/models/{revision.model}:predict", revision):
+            if said := _asked(client, url, model, row):
                 return f"the pod at {url} did not predict: {said}"
     return ""
 
 
-def _asked(client: httpx.Client, url: str, revision: Revision) -> str:
+def _asked(client: httpx.Client, url: str, model: str, row: Mapping[str, Any]) -> str:
     try:
-        answer = client.post(url, json={"instances": [dict(revision.row)]})
+        if row:
+            answer = client.post(f"{url}/v1/models/{model}:predict", json={"instances": [dict(row)]})
+        else:
+            answer = client.get(f"{url}/v2/models/{model}/ready")
     except httpx.TransportError as error:
         return f"{type(error).__name__}: {error}"
     if answer.status_code != httpx.codes.OK:
         return f"status {answer.status_code}: {answer.text[:300]}"
+    if not row:
+        return ""
     try:
         predictions = answer.json()["predictions"]
     except (ValueError, KeyError, TypeError):

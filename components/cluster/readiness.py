@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from lockgate.errors import ServingError
-from lockgate.shipping.revision import Revision
 
 SOURCE_ANNOTATION = "internal.serving.kserve.io/storage-initializer-sourceuri"
 RESTARTS = 3
@@ -27,12 +26,13 @@ class Readiness:
 
 
 def readiness(
-    revision: Revision, service: Object, deployment: Object | None, pods: Sequence[Object]
+    address: str, replicas: int, service: Object, deployment: Object | None, pods: Sequence[Object]
 ) -> Readiness:
     """Judges a revision from its objects.
 
     Args:
-        revision: what was pushed.
+        address: of the model's folder, which its pods must hold.
+        replicas: how many pods are wanted.
         service: its InferenceService as the server has it.
         deployment: its Deployment, None before KServe has made it.
         pods: those of the InferenceService.
@@ -42,13 +42,11 @@ def readiness(
         return hopeless
     if deployment is None:
         return Readiness(False, _of_service(service))
-    if missing := _missing(deployment, revision.replicas):
+    if missing := _missing(deployment, replicas):
         doubts = (fault.reason for pod in living for fault in _faults(pod))
         return Readiness(False, next(doubts, "") or _of_deployment(deployment) or missing)
-    strangers = [
-        p for p in living if p["metadata"].get("annotations", {}).get(SOURCE_ANNOTATION) != revision.address
-    ]
-    if strangers or len(living) < revision.replicas:
+    strangers = [p for p in living if p["metadata"].get("annotations", {}).get(SOURCE_ANNOTATION) != address]
+    if strangers or len(living) < replicas:
         return Readiness(False, f"{len(strangers)} of {len(living)} pods hold another model")
     return Readiness(True)
 

@@ -37,7 +37,9 @@ def deployment(**status):
 
 
 def judged(deployment=DEPLOYMENT, pods=None, service=None):
-    return readiness(MADE, service or {}, deployment, [pod(), pod("p2")] if pods is None else pods)
+    return readiness(
+        MADE.address, MADE.replicas, service or {}, deployment, [pod(), pod("p2")] if pods is None else pods
+    )
 
 
 def ended(message="", code=1, reason="Error", restarts=0, **more):
