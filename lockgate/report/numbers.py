@@ -158,6 +158,15 @@ def heading(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def sentence(text: str) -> str:
+    """A phrase as a sentence.
+
+    >>> sentence("no requests come"), sentence("It is bad.")
+    ('No requests come.', 'It is bad.')
+    """
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}" if text else ""
+
+
 _CAPITALS = {"roc", "auc", "pr", "rmse", "mae", "ece", "mcc", "mape", "id", "url", "http"}
 
 FILTERS: dict[str, Callable[..., Any]] = {

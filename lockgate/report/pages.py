@@ -4,8 +4,16 @@ from lockgate.data.profile import Profile
 from lockgate.evaluation.record import EvaluationRecord
 from lockgate.features.spec import TransformSpec
 from lockgate.records import Snapshot, Verdict
-from lockgate.report import data_page, evaluation_page, serving_page, training_page, verdict_page
+from lockgate.report import (
+    data_page,
+    evaluation_page,
+    rollout_page,
+    serving_page,
+    training_page,
+    verdict_page,
+)
 from lockgate.report.document import document
+from lockgate.rollout.record import RolloutRecord
 from lockgate.shipping.record import ServingRecord
 from lockgate.training.record import TrainingRecord
 
@@ -39,3 +47,8 @@ def serving(project: str, record: ServingRecord, verdict: Verdict) -> str:
     """The page of `check_serving`: the serving gate, parity and the budget."""
     parts = serving_page.sections(record, verdict)
     return document(project, [*verdict_page.sections(project, [verdict]), *parts], subtitle="Serving")
+
+
+def rollout(record: RolloutRecord) -> str:
+    """The page of a rollout: the traffic, the evidence with its limits, the events."""
+    return document(record.model, rollout_page.sections(record), subtitle="Rollout")

@@ -12,13 +12,17 @@ from lockgate.report.document import render
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a chart: (x, y) in drawing order; `low` and `high`, when given, are a band around y."""
+    """One line of a chart: (x, y) in drawing order; `low` and `high`, when given, are a band around y.
+
+    A stepped line keeps each y until the next x.
+    """
 
     name: str
     points: Sequence[tuple[float, float]]
     colour: str
     dashed: bool = False
     dots: bool = False
+    is_stepped: bool = False
     low: Sequence[float] = ()
     high: Sequence[float] = ()
 
@@ -34,13 +38,17 @@ class Mark:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its title with the unit, its number format (d3), and its ends where they are fixed."""
+    """An axis: its title with the unit, its number format (d3), and its ends where they are fixed.
+
+    With `ticks`, powers of ten, it is logarithmic.
+    """
 
     title: str
     format: str = ""
     low: float | None = None
     high: float | None = None
     whole: bool = False
+    ticks: Sequence[float] = ()
 
     def spec(self, field: str, *, zero: bool = False) -> dict[str, Any]:
         """The Vega-Lite channel for a numeric field."""
@@ -52,6 +60,9 @@ class Axis:
             axis["format"] = self.format
         if self.whole:
             axis |= {"tickMinStep": 1, "format": ",d"}
+        if self.ticks:
+            scale |= {"type": "log", "zero": False}
+            axis["values"] = list(self.ticks)
         return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
 
@@ -91,6 +102,8 @@ def _line(one: Line, across: dict[str, Any], up: dict[str, Any]) -> list[dict[st
         layer["encoding"]["y2"] = {"field": "high"}
         layers.append(layer)
     mark: dict[str, Any] = {"type": "line", "color": one.colour, "clip": True}
+    if one.is_stepped:
+        mark["interpolate"] = "step-after"
     if one.dashed:
         mark |= {"strokeDash": [5, 3], "strokeWidth": 1.5}
     if one.dots or len(values) == 1:

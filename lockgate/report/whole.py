@@ -11,8 +11,17 @@ from lockgate.evaluation.record import EvaluationRecord
 from lockgate.features.spec import TransformSpec
 from lockgate.project import Project
 from lockgate.records import Snapshot, Verdict
-from lockgate.report import data_page, evaluation_page, numbers, serving_page, training_page, verdict_page
+from lockgate.report import (
+    data_page,
+    evaluation_page,
+    numbers,
+    rollout_page,
+    serving_page,
+    training_page,
+    verdict_page,
+)
 from lockgate.report.document import Section, document, render
+from lockgate.rollout.record import RolloutRecord
 from lockgate.run_folder import RunFolder
 from lockgate.shipping.record import ModelCard, ServingRecord
 from lockgate.storage import write_atomically
@@ -32,6 +41,7 @@ class Findings:
     evaluation: EvaluationRecord | None = None
     serving: ServingRecord | None = None
     card: ModelCard | None = None
+    rollout: RolloutRecord | None = None
     verdicts: tuple[Verdict, ...] = ()
     artifacts: dict[str, str] = field(default_factory=dict)
 
@@ -73,6 +83,7 @@ def gather(run: RunFolder, workspace: Workspace) -> Findings:
         evaluation=load(EvaluationRecord, "evaluate", "evaluation", "evaluation.json"),
         serving=load(ServingRecord, "check_serving", "record"),
         card=card,
+        rollout=RolloutRecord.load(run.rollout) if run.rollout.is_file() else None,
         verdicts=tuple(v for v in verdicts if v is not None),
         artifacts=places,
     )
@@ -98,7 +109,13 @@ def report(project: Project, found: Findings, *, when: datetime | None = None) -
         project.name,
         _sections(project, found),
         subtitle=" · ".join(parts),
-        header=render("summary.html", outcome=outcome(found), found=found, metric=_metric(found)),
+        header=render(
+            "summary.html",
+            outcome=outcome(found),
+            found=found,
+            metric=_metric(found),
+            rollout=rollout_page.outcome(found.rollout) if found.rollout else None,
+        ),
     )
 
 
@@ -156,6 +173,8 @@ def _sections(project: Project, found: Findings) -> list[Section]:
         sections += evaluation_page.sections(found.evaluation, found.verdict("model"))
     if found.serving is not None:
         sections += serving_page.sections(found.serving, found.verdict("serving"))
+    if found.rollout is not None:
+        sections += rollout_page.sections(found.rollout)
     missing = [
         name
         for name, there in (

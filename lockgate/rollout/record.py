@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import groupby
 from typing import Literal
 
 from lockgate.records import Record
@@ -63,3 +64,12 @@ class RolloutRecord(Record):
     sent: int = 0
     failed: int = 0
     failed_stable: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or has taken so far."""
+        return self.moments[-1].seconds if self.moments else 0.0
+
+    def turns(self) -> list[Moment]:
+        """The first look at each weight, in their order."""
+        return [next(looks) for _, looks in groupby(self.moments, key=lambda moment: moment.weight)]
