@@ -113,3 +113,7 @@ def _schema() -> Schema:
             }
         ],
     }
+
+
+if __name__ == "__main__":
+    print(text(), end="")
