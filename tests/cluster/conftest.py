@@ -61,8 +61,9 @@ def kubectl() -> Kubectl:
 def base(kubectl: Kubectl) -> Iterator[list[dict[str, Any]]]:
     """The objects of manifests/base with the images that were built for tests.
 
-    The cluster-wide ones are applied, and gone after the session. A cluster where Lockgate is deployed has
-    them already, and they are not a test's to change.
+    The cluster-wide ones are applied, and gone after the session; LOCKGATE_TEST_KEEP=1 leaves them to others
+    who test on the same cluster. One where Lockgate is deployed has them already, and they are not a test's
+    to change.
     """
     text = kubectl("kustomize", str(ROOT / "manifests" / "base"))
     objects = list(yaml.safe_load_all(IMAGE.sub(rf"\1:{TAG}", text)))
@@ -75,10 +76,11 @@ def base(kubectl: Kubectl) -> Iterator[list[dict[str, Any]]]:
         if found and TEST_LABEL not in json.loads(found)["metadata"].get("labels", {}):
             pytest.fail("Lockgate is deployed on this cluster; its tests need one where it is not.")
     kubectl.apply(*shared)
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/modelrollouts.lockgate.dev")
     try:
         yield objects
     finally:
-        for thing in shared:
+        for thing in shared if os.environ.get("LOCKGATE_TEST_KEEP") != "1" else ():
             kubectl("delete", thing["kind"], thing["metadata"]["name"], "--ignore-not-found")
 
 
