@@ -117,7 +117,10 @@ class _Recorder:
     def is_ended(self) -> bool:
         """Whether the rollout is over, and one revision is left."""
         status = self._shelf.status
-        return status.phase in ENDS and status.settled and not status.retiring and bool(status.history)
+        has_ended = status.phase in ENDS and status.settled and bool(status.history)
+        # Only a look after the promotion finds that the stable revision of before is needed no more.
+        is_followed = status.phase != "Promoted" or status.stable == status.candidate
+        return has_ended and is_followed and not status.retiring
 
     def add(self, looked: Looked) -> None:
         """Notes a look."""
