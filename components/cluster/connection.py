@@ -44,14 +44,16 @@ class Api:
 
     Args:
         client: a `kubernetes.client.ApiClient` with its credentials.
+        seconds: how long one answer may take.
+        attempts: how often an API that does not answer is asked.
     """
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, *, seconds: float = TIMEOUT, attempts: int = ATTEMPTS) -> None:
+        self._client, self._seconds, self._attempts = client, seconds, attempts
 
     @classmethod
-    def connect(cls) -> Self:
-        """The cluster that this pod runs in, or the one that KUBECONFIG names.
+    def connect(cls, *, seconds: float = TIMEOUT, attempts: int = ATTEMPTS) -> Self:
+        """The cluster that this pod runs in, or the one that KUBECONFIG names; arguments as of the class.
 
         Raises:
             ClusterError: neither is there.
@@ -71,7 +73,7 @@ class Api:
             ) from None
         connected = client.ApiClient()
         _verify_as_kubernetes_does(connected)
-        return cls(connected)
+        return cls(connected, seconds=seconds, attempts=attempts)
 
     def get(self, path: str, **query: str) -> Object:
         """Reads an object or a list.
@@ -126,11 +128,11 @@ class Api:
     def _retried(
         self, method: str, path: str, query: Mapping[str, str], body: Any = None, content: str = JSON
     ) -> Object:
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             try:
                 found: Object = json.loads(self._request(method, path, query, body, content))
             except Unreachable:
-                if attempt + 1 == ATTEMPTS:
+                if attempt + 1 == self._attempts:
                     raise
                 time.sleep(PAUSE * 2**attempt)
             else:
@@ -153,7 +155,7 @@ class Api:
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
-                _request_timeout=TIMEOUT,
+                _request_timeout=self._seconds,
             )
             data: bytes = answer.data
         except ApiException as error:

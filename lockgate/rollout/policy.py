@@ -79,6 +79,12 @@ class Labels(Part):
     """The candidate's loss beyond the stable's on the same labelled requests, in [-1, 1]."""
 
     tolerance: float = Field(default=0.0, ge=0, lt=1, description="More than this is bad.")
+    uri: str = Field(
+        default="",
+        max_length=1024,
+        description="Where losses on labelled requests are written: gs://bucket/path, below it "
+        "labels/<model>/<first 8 digits of the candidate's digest>/. Empty: nowhere.",
+    )
 
 
 class Infrastructure(Part):
