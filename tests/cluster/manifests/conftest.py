@@ -15,9 +15,9 @@ from tests.manifests.built import CLUSTER_WIDE
 
 @pytest.fixture(scope="module")
 def place(kubectl: Kubectl, base: list[Object]) -> Iterator[str]:
-    """All of manifests/base in a namespace of its own, its policies over all namespaces included."""
+    """All of manifests/base but the controller itself, in a namespace of its own, its policies included."""
     name = f"lockgate-{uuid.uuid4().hex[:6]}"
-    objects = [moved(o, name) for o in base if o["kind"] not in SHARED]
+    objects = [moved(o, name) for o in base if o["kind"] not in (*SHARED, "Deployment")]
     try:
         kubectl.apply(*(o for o in objects if o["kind"] == "Namespace"))
         kubectl.apply(*(o for o in objects if o["kind"] != "Namespace"))

@@ -66,10 +66,10 @@ def refused(kubectl: Kubectl, thing: Object, *words: str) -> str:
     return str(caught.value.stderr)
 
 
-def is_taken(kubectl: Kubectl, thing: Object) -> bool:
+def is_taken(kubectl: Kubectl, thing: Object, *words: str) -> bool:
     """Whether the server would take an object; a policy is in force some moments after it is there."""
     try:
-        taken(kubectl, thing)
+        taken(kubectl, thing, *words)
     except subprocess.CalledProcessError:
         return False
     return True

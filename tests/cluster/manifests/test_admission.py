@@ -1,7 +1,12 @@
 """What the namespace's Pod Security, policies and quota let in, and what they refuse."""
 
+import subprocess
+
+import pytest
+
 from components.cluster import indexed_job, trainjob
-from tests.cluster.manifests.objects import pod, refused, revision, taken, work
+from tests.cluster.kube import wait_for
+from tests.cluster.manifests.objects import is_taken, pod, refused, revision, taken, work
 
 
 def test_pod_security_refuses_what_is_privileged(kubectl, place):
@@ -63,3 +68,21 @@ def test_steps_open_no_port_to_the_outside(kubectl, place):
     for kind in ("NodePort", "LoadBalancer"):
         service["spec"] = {"type": kind, "selector": {"a": "b"}, "ports": [{"port": 2222}]}
         assert "exceeded quota" in refused(kubectl, service, pipeline)
+
+
+def test_the_controller_keeps_its_memory_and_no_other_configmap(kubectl, place):
+    controller = f"--as=system:serviceaccount:{place}:lockgate-controller"
+
+    def configmap(name):
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": place}}
+
+    wait_for(lambda: not is_taken(kubectl, configmap("a"), controller), 60, "the policy on ConfigMaps")
+    assert "writes the ConfigMaps MODEL-rollout" in refused(kubectl, configmap("a"), controller)
+    assert "created" in taken(kubectl, configmap("flights-rollout"), controller)
+    assert "created" in taken(kubectl, configmap("a"))
+    kubectl.apply(configmap("mine"), configmap("flights-rollout"))
+    for verb in (("patch", "-p", '{"data": {"a": "b"}}'), ("delete",)):
+        words = (verb[0], "configmap", "-n", place, *verb[1:], controller)
+        with pytest.raises(subprocess.CalledProcessError, match="writes the ConfigMaps MODEL-rollout"):
+            kubectl(*words, "mine")
+        kubectl(*words, "flights-rollout")

@@ -51,7 +51,7 @@ def test_deploy_shows_what_changes_and_then_changes_nothing(kubectl, base, emula
         pytest.skip("the cluster has a namespace lockgate; this test wants to make it, and to remove it")
     overlay_folder = tmp_path / "overlay"
     overlay_folder.mkdir()
-    names = ("runtime", "trainer")
+    names = ("runtime", "trainer", "controller")
     content = {
         "resources": [os.path.relpath(MANIFESTS / "overlays" / "local", overlay_folder)],
         "images": [{"name": f"docker.io/lockgate/{name}", "newTag": TAG} for name in names],
