@@ -5,7 +5,7 @@ import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import kopf
 from aiohttp import web
@@ -32,6 +32,8 @@ async def watch(following: Following, namespaces: Sequence[str], stop: asyncio.E
             await kopf.operator(
                 registry=_registry(following),
                 settings=_settings(),
+                # Kopf would name itself after the user, which has no name in a pod.
+                identity=cast(Any, "lockgate-controller"),
                 namespaces=list(namespaces),
                 standalone=True,
                 stop_flag=stop,
