@@ -10,9 +10,9 @@ from components.cluster.connection import (
     ATTEMPTS,
     FIELD_MANAGER,
     PAUSE,
-    TIMEOUT,
     Absent,
     Api,
+    Forbidden,
     Object,
     Unreachable,
 )
@@ -23,6 +23,11 @@ PLURALS = {"InferenceService": "inferenceservices", "HTTPRoute": "httproutes"}
 PARTS = {"InferenceService": "KServe", "HTTPRoute": "the Gateway API"}
 NO_ACCESS = (
     "The service account of the push step needs what the role lockgate-push grants.",
+    "Apply Lockgate's manifests to the cluster, or bind that role.",
+)
+
+NO_RIGHT = (
+    "The controller's service account needs what the role lockgate-controller grants.",
     "Apply Lockgate's manifests to the cluster, or bind that role.",
 )
 
@@ -64,7 +69,8 @@ class Objects(Api):
 
         Raises:
             Unreachable: the server does not answer now.
-            DeliveryError: it refuses.
+            Forbidden: the account may not do this.
+            DeliveryError: the server refuses the manifest, a quota or a policy among the reasons.
         """
         return self._applied(manifest, is_forced=True)
 
@@ -111,10 +117,13 @@ class Objects(Api):
                 body=dict(manifest),
                 auth_settings=["BearerToken"],
                 _preload_content=False,
-                _request_timeout=TIMEOUT,
+                _request_timeout=self._seconds,
             )
         except ApiException as error:
-            raise refusal(error.status, _status(error), manifest) from None
+            status = _status(error)
+            if is_forced and _is_right_missing(error.status, status):
+                raise Forbidden(str(status["message"]), *NO_RIGHT) from None
+            raise refusal(error.status, status, manifest) from None
         except HTTPError as error:
             raise Unreachable(
                 f"The Kubernetes API does not answer: {error}.", "", "Check the cluster and the network."
@@ -172,6 +181,12 @@ def refusal(code: int, status: Mapping[str, Any], manifest: Mapping[str, Any]) -
         "What the message names must be mended.",
         "Correct project.yaml or the cluster, then run the push step again.",
     )
+
+
+def _is_right_missing(code: int, status: Mapping[str, Any]) -> bool:
+    """Whether the account lacks the right: what quotas and admission policies refuse is 403, too."""
+    said = str(status.get("message"))
+    return code == 401 or (code == 403 and 'User "' in said and " cannot " in said)
 
 
 def _not_read(error: ClusterError) -> DeliveryError:

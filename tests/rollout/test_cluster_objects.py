@@ -6,10 +6,10 @@ import pytest
 
 from lockgate.rollout.resource import Past, Spec, Status
 from lockgate.shipping.manifest import route_of
-from serving.controller.cluster.managed import has, others
+from serving.controller.cluster.managed import has, others, overwriters
 from serving.controller.cluster.pods import of_revision, ready_since, seen, servers
 from serving.controller.cluster.store import Unreadable, mended, rollout_of
-from serving.controller.cluster.traffic import refusal, weights
+from serving.controller.cluster.traffic import PARTS, refusal, weights
 from tests.rollout.world import short
 
 A, B = "tiny-aaaaaaaa", "tiny-bbbbbbbb"
@@ -132,7 +132,8 @@ def test_another_gateways_answer_says_nothing():
 
 def test_who_wrote_the_spec_is_read_from_the_managed_fields():
     there = route(**{A: 100})
-    ours = {"manager": "lockgate", "operation": "Apply", "fieldsV1": {"f:spec": {"f:rules": {}}}}
+    written = {"f:parentRefs": {}, "f:hostnames": {}, "f:rules": {}}
+    ours = {"manager": "lockgate", "operation": "Apply", "fieldsV1": {"f:spec": written}}
     status = {"manager": "traefik", "subresource": "status", "fieldsV1": {"f:status": {}}}
     edited = {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:rules": {}}}}
     labelled = {"manager": "kubectl-label", "fieldsV1": {"f:metadata": {"f:labels": {}}}}
@@ -140,6 +141,10 @@ def test_who_wrote_the_spec_is_read_from_the_managed_fields():
     assert others(there) == ""
     there["metadata"]["managedFields"].append(edited)
     assert others(there) == "kubectl-edit"
+    # It has written the same rules, and holds them together with Lockgate.
+    assert overwriters(there, PARTS) == ""
+    ours["fieldsV1"] = {"f:spec": {"f:parentRefs": {}, "f:hostnames": {}}}
+    assert overwriters(there, PARTS) == "kubectl-edit"
 
 
 @pytest.mark.parametrize(

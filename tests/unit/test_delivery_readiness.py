@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from components.cluster.apply import Overtaken, refusal
+from components.cluster.apply import Overtaken, _is_right_missing, refusal
 from components.cluster.connection import Unreachable
 from components.cluster.probe import addresses
 from components.cluster.readiness import SOURCE_ANNOTATION, readiness
@@ -200,3 +200,15 @@ def test_a_route_that_changed_since_it_was_read_is_told_from_other_conflicts():
     said = {"message": "Operation cannot be fulfilled on httproutes: the object has been modified"}
     assert isinstance(refusal(409, said, read), Overtaken)
     assert not isinstance(refusal(409, said, MADE.route), Overtaken)
+
+
+@pytest.mark.parametrize(
+    ("message", "is_missing"),
+    [
+        ('inferenceservices "x" is forbidden: User "u" cannot patch resource "inferenceservices"', True),
+        ('inferenceservices "x" is forbidden: exceeded quota: models, requested: count=1', False),
+        ('inferenceservices "x" is forbidden: ValidatingAdmissionPolicy "p" denied request: no', False),
+    ],
+)
+def test_a_missing_right_is_told_from_a_quota_and_a_policy(message, is_missing):
+    assert _is_right_missing(403, {"message": message}) is is_missing

@@ -1,6 +1,6 @@
 """Who has written what of an object, and whether it is as it should be. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from components.cluster.connection import FIELD_MANAGER
@@ -10,13 +10,42 @@ Object = Mapping[str, Any]
 
 def others(there: Object) -> str:
     """Who else than Lockgate holds a part of the object's spec, by field managers; mostly nobody."""
+    return _named(_holders(there) - {FIELD_MANAGER})
+
+
+def overwriters(there: Object, parts: Iterable[str]) -> str:
+    """Who holds one of these parts of the spec where Lockgate does not: what it wrote there is gone.
+
+    Somebody who has written the same as Lockgate holds the part with it, and has changed nothing.
+
+    Args:
+        there: the object.
+        parts: of the spec that are replaced as a whole, such as an HTTPRoute's rules.
+    """
+    lost = set(parts) - _parts(there, FIELD_MANAGER)
+    return _named({manager for manager in _holders(there) if _parts(there, manager) & lost})
+
+
+def _named(managers: set[str]) -> str:
+    return " and ".join(sorted(managers))
+
+
+def _holders(there: Object) -> set[str]:
+    return {manager for manager, fields in _entries(there) if "f:spec" in fields}
+
+
+def _parts(there: Object, manager: str) -> set[str]:
+    found = (fields.get("f:spec", {}) for name, fields in _entries(there) if name == manager)
+    return {part.removeprefix("f:") for spec in found for part in spec}
+
+
+def _entries(there: Object) -> list[tuple[str, Object]]:
     entries = there["metadata"].get("managedFields") or ()
-    names = {
-        entry.get("manager", "somebody")
+    return [
+        (entry.get("manager", "somebody"), entry.get("fieldsV1") or {})
         for entry in entries
-        if "f:spec" in (entry.get("fieldsV1") or {}) and not entry.get("subresource")
-    }
-    return " and ".join(sorted(names - {FIELD_MANAGER}))
+        if not entry.get("subresource")
+    ]
 
 
 def has(there: Any, wanted: Any) -> bool:

@@ -10,12 +10,14 @@ from components.cluster.connection import Absent, Object
 from lockgate.errors import ClusterError
 from lockgate.shipping.manifest import HTTP_PORT, route_of
 from serving.controller.cluster.fleet import Tell
-from serving.controller.cluster.managed import has, others
+from serving.controller.cluster.managed import has, overwriters
 from serving.controller.ports import Rollout, RouteSeen
 
 log = logging.getLogger("lockgate.controller")
 GATEWAYS = "gateway.networking.k8s.io/v1"
 MIRROR, PERCENT = "HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror"
+# Of an HTTPRoute's spec, each replaced as a whole by whoever writes it.
+PARTS = ("parentRefs", "hostnames", "rules")
 # What a gateway can do changes with its version.
 KNOWN_SECONDS = 300.0
 
@@ -61,7 +63,7 @@ class ClusterTraffic:
             self._in_force = written
         elif refused:
             self._tell("Warning", "RouteNotAccepted", f"the gateway does not serve the route: {refused}")
-        return RouteSeen({**written, **self._in_force}, others(route))
+        return RouteSeen({**written, **self._in_force}, overwriters(route, PARTS))
 
     def write(self, rollout: Rollout, weights: Mapping[str, int], mirror: tuple[str, int] | None) -> None:
         """Splits the requests so from now on; writes nothing where the route says so already.
@@ -82,7 +84,7 @@ class ClusterTraffic:
         )
         wanted["metadata"]["ownerReferences"] = [self._owner()]
         there = self._find(rollout)
-        if there is not None and _is(there, wanted):
+        if there is not None and there["spec"] == wanted["spec"] and has(there, wanted):
             return
         if there is None and rollout.status.written is not None:
             self._tell("Warning", "RouteRepaired", "somebody deleted the route; it is made again")
@@ -137,10 +139,3 @@ def refusal(route: Mapping[str, Any]) -> str | None:
                 return f"{condition.get('reason')}: {condition.get('message')}"
         return None
     return ""
-
-
-def _is(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether the route is as wanted, and nobody else holds a part of it."""
-    rules = (there["spec"].get("rules") or (), wanted["spec"]["rules"])
-    is_plain = all("filters" in ours or "filters" not in theirs for theirs, ours in zip(*rules, strict=False))
-    return has(there, wanted) and is_plain and not others(there)
