@@ -18,6 +18,11 @@ HEAD = """\
 """
 # A revision adds "-" and eight digits.
 LONGEST_MODEL = LONGEST_NAME - 9
+# With the definition go all ModelRollouts, and with them the models that serve: by hand, never by a commit.
+KEPT = {
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+}
 COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("Stable", "string", ".status.stableRevision", "The revision that serves."),
     ("Candidate", "string", ".status.candidateRevision", "The present or last candidate."),
@@ -38,7 +43,11 @@ def definition() -> Mapping[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}", "labels": {"app.kubernetes.io/component": "controller"}},
+        "metadata": {
+            "name": f"{PLURAL}.{GROUP}",
+            "labels": {"app.kubernetes.io/component": "controller"},
+            "annotations": KEPT,
+        },
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
