@@ -122,7 +122,7 @@ def spoiled(place: Place, stable: Path, bad: str) -> Path:
 def later(project: Project) -> Project:
     """The project with a training split that goes on where the first one ended.
 
-    What was tune is learnt from, too; the first half of what was test becomes tune, the second half test.
+    What was tune is learnt from, too; the first third of what was test becomes tune, the rest stays test.
 
     Raises:
         ConfigError: the project is not split by time.
@@ -135,7 +135,7 @@ def later(project: Project) -> Project:
             "Show a bad candidate instead: lockgate rollout demo --bad errors.",
         )
     begin, end = split.test
-    middle = begin + timedelta(days=max(1, (end - begin).days // 2))
+    middle = begin + timedelta(days=max(1, (end - begin).days // 3))
     spans = {"train": (split.train[0], split.tune[1]), "tune": (begin, middle), "test": (middle, end)}
     return project.model_copy(update={"split": TimeSplit.model_validate(split.model_dump() | spans)})
 
