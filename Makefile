@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run penguins test test-cluster lint format compile report serve images sbom up deploy status promote rollback bench bench-rollout lock clean
+.PHONY: help setup run rollout penguins test test-cluster lint format compile report serve images sbom up deploy status promote rollback bench bench-rollout lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -9,8 +9,11 @@ help: ## Show what can be made
 setup: ## Make the environments from the lock files (the other targets do it by themselves)
 	@$(PYTHON) requirements/install.py
 
-run: setup ## The main job: the flights of New York, from raw data to a judged, pushed model
-	@$(BIN)/lockgate run examples/flights
+run: setup ## The main job: the flights of New York, from raw data to a pushed model, and a rollout of the next one
+	@$(BIN)/lockgate run examples/flights && $(BIN)/lockgate rollout demo examples/flights
+
+rollout: setup ## That rollout alone; BAD=slow, errors, skewed or crash shows how a bad candidate is taken back
+	@$(BIN)/lockgate rollout demo examples/flights $(if $(BAD),--bad $(BAD))
 
 penguins: setup ## The small example: three classes, 344 rows, cross-validation
 	@$(BIN)/lockgate run examples/penguins

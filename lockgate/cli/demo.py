@@ -11,6 +11,7 @@ from rich.console import Console
 from lockgate.cli.place import Place
 from lockgate.cli.rollout_live import Live, summary
 from lockgate.cli.run import REUSABLE, complete
+from lockgate.cli.summary import pushed_card
 from lockgate.cli.view import print_failure, print_summary, shown_path, terminal
 from lockgate.errors import ConfigError, LockgateError
 from lockgate.project import Project, TimeSplit
@@ -27,7 +28,8 @@ LATER = "later"
 def rollout_demo(project: Path, workspace: str | None, bad: str | None, rate: float) -> int:
     """Rolls a candidate out beside the champion under real requests; returns the exit code.
 
-    The candidate is the same model retrained with later months; or, with `bad`, a spoiled copy of the champion.
+    The candidate is the same model retrained with later months or, with `bad`, a spoiled copy of the
+    champion.
 
     Raises:
         ConfigError: the project has no later months, or no such fault.
@@ -39,6 +41,9 @@ def rollout_demo(project: Path, workspace: str | None, bad: str | None, rate: fl
     console = terminal()
     place = Place.find(project, workspace)
     run = place.last_run()
+    if bad is None and pushed_card(run) is None:
+        print_failure(console, "The last run pushed no model, so there is no rollout.", [])
+        return 0
     stable = model_folder(place.workspace, None)
     if bad is None:
         candidate = retrained(console, place, stable)
@@ -77,7 +82,6 @@ def retrained(console: Console, place: Place, stable: Path) -> Path | None:
     Raises:
         ConfigError: the project is not split by time.
     """
-    from lockgate.cli.summary import pushed_card
     from lockgate.run_folder import RunFolder
 
     workspace = Workspace(place.workspace.root / LATER)
