@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from components.cluster.apply import collection
 from components.cluster.connection import Api, Object
 from lockgate.shipping.names import REVISION_LABEL
-from serving.controller.cluster.pods import of_revision, servers
+from serving.controller.cluster.pods import of_revision
+from serving.controller.cluster.pods import servers as servers_in
 from serving.controller.ports import Rollout, Side
 from serving.controller.scrape import Server
 
@@ -20,7 +21,7 @@ class ClusterServers:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def __call__(self, rollout: Rollout, names: Mapping[Side, str]) -> Mapping[Side, list[Server]]:
+    def servers(self, rollout: Rollout, names: Mapping[Side, str]) -> Mapping[Side, list[Server]]:
         """The servers of each side, by the revisions' names.
 
         Raises:
@@ -30,5 +31,5 @@ class ClusterServers:
         path = collection("v1", "pods", rollout.namespace)
         pods: list[Object] = self._api.get(path, labelSelector=selector)["items"]
         return {
-            side: servers(of_revision(pods, name), name.rsplit("-", 1)[1]) for side, name in names.items()
+            side: servers_in(of_revision(pods, name), name.rsplit("-", 1)[1]) for side, name in names.items()
         }
