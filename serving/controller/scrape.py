@@ -52,13 +52,13 @@ class ScrapedCounters:
 
     Args:
         servers: those of each side, by the revisions' names.
-        losses: of labelled requests, which were not told of before.
+        losses: of labelled requests, which were not told of before, by the revisions' names.
     """
 
     def __init__(
         self,
         servers: Callable[[Rollout, Mapping[Side, str]], Servers],
-        losses: Callable[[Rollout], tuple[float, ...]] = lambda _: (),
+        losses: Callable[[Rollout, Mapping[Side, str]], tuple[float, ...]] = lambda *_: (),
     ) -> None:
         self._servers, self._losses = servers, losses
         self._answers: Answers | None = None
@@ -84,9 +84,9 @@ class ScrapedCounters:
         """
         return self._pairs()
 
-    def losses(self, rollout: Rollout, names: Mapping[Side, str]) -> tuple[float, ...]:  # noqa: ARG002
+    def losses(self, rollout: Rollout, names: Mapping[Side, str]) -> tuple[float, ...]:
         """Of labelled requests, which were not told of before."""
-        return self._losses(rollout)
+        return self._losses(rollout, names)
 
     def _pairs(self) -> tuple[Pair, ...]:
         answers = self._answers
