@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from lockgate.rollout.policy import Mirror
 from lockgate.rollout.resource import Status
 from serving.controller import scrape
 from serving.controller.answers import Answers, Waiting
+from serving.controller.labels import LabelSource
 from serving.controller.ports import Rollout
 from serving.controller.scrape import ScrapedCounters, Server, counted, parsed
 from tests.rollout.world import short
@@ -155,6 +157,10 @@ def rollout(stage: str) -> Rollout:
     return Rollout("tiny", "models", 1, spec, Status.model_validate({"stage": stage}))
 
 
+def found_by(pairs: tuple[Pair, ...]) -> list[tuple[str, float, bool]]:
+    return [(pair.request, pair.difference, pair.is_alike) for pair in pairs]
+
+
 def test_copied_requests_become_pairs_once_and_older_answers_none() -> None:
     pages = {"stable": [answer("a1", 0.1)], "candidate": [answer("a1", 0.9)]}
     served = {side: {"/metrics": TEXT, "/lockgate/answers": ""} for side in pages}
@@ -172,7 +178,7 @@ def test_copied_requests_become_pairs_once_and_older_answers_none() -> None:
         pages["candidate"] += [answer("b2", 0.75, "y")]
         publish()
         counters.read(rollout("mirroring"), NAMES)
-        assert counters.pairs(rollout("mirroring"), NAMES) == (Pair(difference=0.25, is_alike=False),)
+        assert found_by(counters.pairs(rollout("mirroring"), NAMES)) == [("b2", 0.25, False)]
         pages["candidate"] += [answer("c3", 0.5), answer("c3", 0.5)]
         publish()
         counters.read(rollout("mirroring"), NAMES)
@@ -196,7 +202,7 @@ def test_a_server_that_begins_later_is_read_from_its_first_answer() -> None:
         "s": ("stable", json.dumps({"next": 6, "answers": [answer("b", 0.5)]})),
         "new": ("candidate", json.dumps({"next": 1, "answers": [answer("b", 0.5)]})),
     }
-    assert answers.joined(said) == (Pair(difference=0.0, is_alike=True),)
+    assert answers.joined(said) == (Pair(difference=0.0, is_alike=True, request="b", scores=(0.5, 0.5)),)
 
 
 def test_differences_of_a_regression_are_in_units_of_its_scale_and_at_most_one() -> None:
@@ -207,7 +213,8 @@ def test_differences_of_a_regression_are_in_units_of_its_scale_and_at_most_one()
         {"next": 2, "answers": [answer("a", 1050.0, None), answer("b", 900.0, None)]},
     ]
     found = answers.joined({"s": ("stable", json.dumps(both[0])), "c": ("candidate", json.dumps(both[1]))})
-    assert found == (Pair(difference=0.5, is_alike=True), Pair(difference=1.0, is_alike=True))
+    assert found_by(found) == [("a", 0.5, True), ("b", 1.0, True)]
+    assert found[0].scores == (1000.0, 1050.0), "the stable's first"
 
 
 def test_the_oldest_waiting_answers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,3 +225,18 @@ def test_the_oldest_waiting_answers_are_forgotten(monkeypatch: pytest.MonkeyPatc
     assert waiting.take("a") is None
     assert waiting.take("b") == {"request": "b"}
     assert waiting.take("c") == {"request": "c"}
+
+
+def test_losses_come_from_where_the_labels_are(tmp_path: Path) -> None:
+    spec = short(labels={"uri": str(tmp_path)})
+    judged = Rollout("tiny", "models", 1, spec, Status())
+    counters = ScrapedCounters(lambda *_: {}, LabelSource().losses)
+    folder = tmp_path / "labels" / "tiny" / "bbbbbbbb"
+    folder.mkdir(parents=True)
+    line = '{"time": "2026-01-31T12:00:00Z", "candidate_loss": %s, "stable_loss": %s}\n'
+    (folder / "1.jsonl").write_text(line % (0.9, 0.1))
+    assert counters.losses(judged, NAMES) == (), "it may have been counted before a restart"
+    (folder / "2.jsonl").write_text(line % (0.5, 0.25) + line % (0.0, 2.5))
+    (folder / "3.jsonl").write_text('{"time": "now"}\n')
+    assert counters.losses(judged, NAMES) == (0.25, -1.0)
+    assert counters.losses(judged, NAMES) == ()
