@@ -29,11 +29,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Mark:
-    """A vertical line at x, or a dot at (x, y), with its words."""
+    """A vertical line at x, or a dot at (x, y), with its words, which need `room`, a share of the axis."""
 
     x: float
     text: str
     y: float | None = None
+    room: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,9 @@ def _line(one: Line, across: dict[str, Any], up: dict[str, Any]) -> list[dict[st
 def _mark(mark: Mark, across: dict[str, Any], up: dict[str, Any], axis: Axis) -> list[dict[str, Any]]:
     value = {"x": mark.x, "text": mark.text}
     # Words stand on the side of the mark where there is room for them.
-    late = axis.low is not None and axis.high is not None and mark.x > (axis.low + axis.high) / 2
+    late = False
+    if axis.low is not None and axis.high is not None:
+        late = mark.x > axis.high - mark.room * (axis.high - axis.low)
     words: dict[str, Any] = {
         "type": "text",
         "align": "right" if late else "left",

@@ -103,7 +103,7 @@ def _odds_over_time(record: RolloutRecord, title: str, note: str, series: list[L
         Line(each.name, [(x, _odds(log, top)) for x, log in each.points], each.colour) for each in drawn
     ]
     edge = Line("limit", [(0, limit), (record.seconds, limit)], "var(--soft)", dashed=True)
-    marks = [Mark(turn.seconds, f"{turn.weight} %") for turn in record.turns() if turn.weight]
+    marks = [Mark(turn.seconds, f"{turn.weight} %", room=0.08) for turn in record.turns() if turn.weight]
     ticks = [10.0**power for power in range(int(LOWEST), top + 1)]
     picture = lines(
         [edge, *clipped],

@@ -86,6 +86,6 @@ def _rates(record: RolloutRecord) -> Markup:
         series,
         time_axis(record),
         Axis("requests a second"),
-        label=f"Requests a second answered by {record.stable} and {record.candidate}, copies included",
+        label=f"Requests a second answered by {record.stable} and {record.candidate}",
     )
-    return figure("Requests answered", picture, note="copies of requests included", legend=legend_of(series))
+    return figure("Requests answered", picture, legend=legend_of(series))
