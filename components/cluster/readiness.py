@@ -38,12 +38,12 @@ def readiness(
         pods: those of the InferenceService.
     """
     living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-    if hopeless := next((fault for pod in living for fault in _faults(pod) if fault.is_hopeless), None):
+    if hopeless := next((fault for pod in living for fault in faults(pod) if fault.is_hopeless), None):
         return hopeless
     if deployment is None:
         return Readiness(False, _of_service(service))
     if missing := _missing(deployment, replicas):
-        doubts = (fault.reason for pod in living for fault in _faults(pod))
+        doubts = (fault.reason for pod in living for fault in faults(pod))
         return Readiness(False, next(doubts, "") or _of_deployment(deployment) or missing)
     strangers = [p for p in living if p["metadata"].get("annotations", {}).get(SOURCE_ANNOTATION) != address]
     if strangers or len(living) < replicas:
@@ -78,7 +78,7 @@ def _of_deployment(deployment: Object) -> str:
     return next((c["message"] for c in conditions if c["type"] == "ReplicaFailure"), "")
 
 
-def _faults(pod: Object) -> Iterator[Readiness]:
+def faults(pod: Object) -> Iterator[Readiness]:
     """What is wrong with a pod, in its own words: each container's last failure, its image, its place."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
     for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
