@@ -22,11 +22,11 @@ class Answers:
 
     Args:
         names: of the revisions, by side.
-        scale: what a difference of 1 is in the scores' unit: 1 for probabilities, the spread of the labels
-        for regressions.
+        scale: of a regression, the labels' standard deviation, which its differences are divided by; without
+        one its answers make no pairs.
     """
 
-    def __init__(self, names: Mapping[Side, str], scale: float = 1.0) -> None:
+    def __init__(self, names: Mapping[Side, str], scale: float | None = None) -> None:
         self.names, self._scale = dict(names), scale
         self._next: dict[str, int] | None = None
         self._waiting: dict[Side, Waiting] = {"stable": Waiting(), "candidate": Waiting()}
@@ -54,11 +54,14 @@ class Answers:
     def _met(self, side: Side, answer: Mapping[str, Any]) -> Pair | None:
         """The pair that this answer makes with one that waits; else it waits itself."""
         request = answer["request"]
+        scale = 1.0 if answer["label"] is not None else self._scale
+        if not scale:
+            return None
         other = self._waiting["candidate" if side == "stable" else "stable"].take(request)
         if other is None:
             self._waiting[side].add(request, answer)
             return None
-        apart = abs(answer["score"] - other["score"]) / self._scale
+        apart = abs(answer["score"] - other["score"]) / scale
         both = (answer, other) if side == "stable" else (other, answer)
         return Pair(
             difference=min(apart, 1.0),

@@ -42,7 +42,7 @@ def tick(ports: Ports, now: datetime) -> Looked | None:
     if rollout is None:
         return None
     rollout = replace(rollout, spec=rollout.spec.scaled(rollout.wishes.replicas))
-    is_probing = rollout.status.stage in ("", "installing", "preparing")
+    is_probing = rollout.status.stage in ("installing", "preparing")
     fleet = ports.fleet.look(rollout, is_probing=is_probing)
     route = ports.traffic.read(rollout)
     seen = Seen(

@@ -16,6 +16,7 @@ import httpx
 from lockgate.rollout.counts import Counts, Pair
 from serving.controller.answers import Answers
 from serving.controller.ports import Counted, Rollout, Side
+from serving.controller.scale import label_scale
 
 SECONDS = 3.0
 METRICS = "/metrics"
@@ -72,7 +73,7 @@ class ScrapedCounters:
             self._answers = None
         if is_copied and self._answers is None:
             # Noted where the answers begin: those before are of requests that were not copied, or told of.
-            self._answers = Answers(names)
+            self._answers = Answers(names, label_scale(rollout.spec.stable.storage_uri))
             self._pairs()
         return counted(self._found)
 

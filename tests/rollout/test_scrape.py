@@ -16,6 +16,7 @@ from serving.controller import scrape
 from serving.controller.answers import Answers, Waiting
 from serving.controller.labels import LabelSource
 from serving.controller.ports import Rollout
+from serving.controller.scale import label_scale
 from serving.controller.scrape import ScrapedCounters, Server, counted, parsed
 from tests.rollout.world import short
 
@@ -215,6 +216,31 @@ def test_differences_of_a_regression_are_in_units_of_its_scale_and_at_most_one()
     found = answers.joined({"s": ("stable", json.dumps(both[0])), "c": ("candidate", json.dumps(both[1]))})
     assert found_by(found) == [("a", 0.5, True), ("b", 1.0, True)]
     assert found[0].scores == (1000.0, 1050.0), "the stable's first"
+
+
+def test_predicted_numbers_are_not_compared_where_the_labels_scale_is_not_known() -> None:
+    answers = Answers(NAMES)
+    answers.joined({})
+    said = json.dumps({"next": 1, "answers": [answer("a", 1000.0, None)]})
+    assert answers.joined({"s": ("stable", said), "c": ("candidate", said)}) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "scale"),
+    [
+        ('{"label": {"std": 12.5}}', 12.5),
+        ('{"label": null}', None),
+        ("{}", None),
+        ("broken", None),
+        (None, None),
+    ],
+)
+def test_the_labels_scale_is_what_the_transform_measured(
+    tmp_path: Path, text: str | None, scale: float | None
+) -> None:
+    if text is not None:
+        (tmp_path / "transform.json").write_text(text)
+    assert label_scale(str(tmp_path)) == scale
 
 
 def test_the_oldest_waiting_answers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
