@@ -120,7 +120,8 @@ def spoiled(place: Place, stable: Path, bad: str) -> Path:
             f"--bad is {bad!r}.", f"A candidate can be bad by {', '.join(faults)}.", "Choose one of them."
         )
     with quiet():
-        return spoil(stable, place.workspace.root / LATER / "models", fault)
+        folder: Path = spoil(stable, place.workspace.root / LATER / "models", fault)
+    return folder
 
 
 def later(project: Project) -> Project:
