@@ -1,7 +1,7 @@
 """A rollout on this machine while it goes on: one live view on a terminal, a line an event elsewhere."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -11,19 +11,23 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lockgate.rollout.readings import odds
+from lockgate.rollout.readings import Reading, odds
 from lockgate.rollout.record import Happening, Moment, RolloutRecord
 
 if TYPE_CHECKING:
     from serving.controller.loop import Looked
 
-BAR = 16
+BAR = 10
+# With more evidence nobody counts its digits.
+MOST = math.log(1e6)
 COLOURS = {"Promoted": "green", "RolledBack": "red", "Holding": "yellow"}
-SIDES = {"errors": "requests that failed", "latency": "slow requests", "scores": "largest shift of a share"}
-SIDES |= {
-    "agreement": "decided otherwise",
-    "labels": "loss, beside the stable's",
-    "split": "share of requests",
+NAMES = {
+    "errors": "failed requests",
+    "latency": "slow requests",
+    "scores": "shift of scores",
+    "agreement": "other decisions",
+    "labels": "loss on labels",
+    "split": "split",
 }
 
 
@@ -53,7 +57,7 @@ class Live:
             self._live.update(view(record), refresh=True)
         for happening in record.happenings[self._told :]:
             if not self._console.is_terminal:
-                self._console.print(_event(happening), soft_wrap=True)
+                self._console.print(_line(happening), soft_wrap=True)
         self._told = len(record.happenings)
 
 
@@ -68,8 +72,8 @@ def view(record: RolloutRecord) -> RenderableType:
         Text(""),
         Padding(_measures(record, now), (0, 0, 0, 1)),
         Text(""),
-        Text(f" {now.message}", style="bold"),
-        *(_event(happening) for happening in record.happenings[-4:]),
+        Padding(Text(now.message, style="bold"), (0, 0, 1, 1)),
+        _events(record.happenings[-4:]),
     )
 
 
@@ -116,10 +120,19 @@ def _traffic(record: RolloutRecord, now: Moment) -> Text:
     if now.observed is not None:
         line.append("   observed {:.1f} % ({:.1f} to {:.1f})".format(*now.observed))
     counts = ", ".join(f"{name.rsplit('-', 1)[-1]} {count:,}" for name, count in now.requests.items())
-    line.append(f"   answered: {counts}" if counts else "")
-    line.append(f"   sent {record.sent:,}, failed ")
+    line.append(f"\n {_rate(record):.0f} requests/s   answered by {counts}" if counts else "\n")
+    line.append("   failed ")
     line.append(f"{record.failed:,}", style="red" if record.failed else "green")
     return line
+
+
+def _rate(record: RolloutRecord) -> float:
+    """Answers a second between the last two looks."""
+    if len(record.moments) < 2:
+        return 0.0
+    before, now = record.moments[-2:]
+    answered = sum(now.requests.values()) - sum(before.requests.values())
+    return answered / max(now.seconds - before.seconds, 1e-3)
 
 
 def _measures(record: RolloutRecord, now: Moment) -> Table:
@@ -128,17 +141,32 @@ def _measures(record: RolloutRecord, now: Moment) -> Table:
     against, needed = -math.log(record.alpha), -math.log(1 - record.power)
     for name, justify in (("measure", "left"), ("stable", "right"), ("candidate", "right")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    table.add_column(f"against it, to {1 / record.alpha:,.0f}", min_width=BAR + 6)
-    table.add_column(f"for the next step, from {odds(needed)}", min_width=BAR + 6)
+    table.add_column(f"bad, of {1 / record.alpha:,.0f} to 1")
+    table.add_column(f"safe, of {odds(needed)} to 1")
     for reading in record.readings:
         table.add_row(
-            SIDES.get(reading.measure, reading.measure),
-            _share(reading.stable) if reading.measure not in ("scores", "labels") else "",
-            _share(reading.candidate),
+            NAMES.get(reading.measure, reading.measure),
+            _share(reading.stable) if reading.measure in ("errors", "latency") else "",
+            _shown(reading),
             _bar(now.against.get(reading.measure, reading.against), against, "red"),
             _bar(reading.for_it, needed, "green") if reading.for_it is not None else Text("", style="dim"),
         )
+    if now.against:
+        table.add_row("all together", "", "", _bar(now.total, against, "red"), "", style="bold")
     return table
+
+
+def _shown(reading: Reading) -> str:
+    """The candidate's value: a share, or a difference with its sign."""
+    if reading.candidate is None:
+        return ""
+    match reading.measure:
+        case "scores":
+            return f"{reading.candidate:+.2%}"
+        case "labels":
+            return f"{reading.candidate:+.4f}"
+        case _:
+            return _share(reading.candidate)
 
 
 def _share(value: float | None) -> str:
@@ -149,9 +177,22 @@ def _bar(log: float, limit: float, colour: str) -> Text:
     """An e-value on its way to its limit, both as logarithms; what lies below 1 is an empty bar."""
     filled = round(BAR * min(1.0, max(0.0, log / limit)))
     line = Text("█" * filled, style=colour)
-    return line.append("░" * (BAR - filled), style="dim").append(f" {odds(log)}", style="default")
+    said = odds(log) if log <= MOST else ">999,999"
+    return line.append("░" * (BAR - filled), style="dim").append(f" {said}", style="default")
 
 
-def _event(happening: Happening) -> Text:
+def _events(happenings: Sequence[Happening]) -> Table:
+    """Events below each other, each sentence folded in its own column."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for happening in happenings:
+        style = "yellow" if happening.kind == "Warning" else "dim"
+        table.add_row(f" {happening.seconds:.1f} s", happening.reason, happening.sentence, style=style)
+    return table
+
+
+def _line(happening: Happening) -> Text:
     style = "yellow" if happening.kind == "Warning" else "dim"
     return Text(f" {happening.seconds:5.1f} s  {happening.reason}: {happening.sentence}", style=style)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MONTH = timedelta(days=31)
 # The same rules as on a cluster, with a laptop's patience: hundreds of requests a second settle in seconds
 # what takes minutes elsewhere.
-STEPS = tuple(Step(weight=weight, seconds=5) for weight in (1, 5, 25, 50, 100))
+STEPS = tuple(Step(weight=weight, seconds=8) for weight in (1, 5, 25, 50, 100))
 MIRROR = Mirror(percent=20, seconds=5)
 ANALYSIS = Analysis(
     interval_seconds=1,

@@ -126,6 +126,8 @@ class _Recorder:
         """Notes a look."""
         status, evidence = looked.status, looked.look.evidence
         ledger = evidence.ledger if evidence is not None else None
+        # What was counted until now is of the weight before, where this look has changed it.
+        is_same = ledger is not None and ledger.split.weight == status.weight
         readings = looked.decision.readings if looked.decision is not None else ()
         self._moments.append(
             Moment(
@@ -133,7 +135,7 @@ class _Recorder:
                 phase=status.phase,
                 step=status.step_text,
                 weight=self._share(status),
-                observed=ledger.split.observed() if ledger is not None else None,
+                observed=ledger.split.observed() if ledger is not None and is_same else None,
                 requests=self._answered(),
                 against={r.measure: r.against for r in readings},
                 in_favour={r.measure: r.for_it for r in readings if r.for_it is not None},

@@ -31,7 +31,9 @@ def recorded(candidate: Behaviour | None = None, looks: int = 60) -> RolloutReco
                 phase=status.phase,
                 step=status.step_text,
                 weight=100 if status.phase == "Promoted" else status.weight,
-                observed=evidence.ledger.split.observed() if evidence else None,
+                observed=evidence.ledger.split.observed()
+                if evidence and evidence.ledger.split.weight == status.weight
+                else None,
                 requests={name: counts.requests for name, counts in world.counts.items()},
                 against={r.measure: r.against for r in readings},
                 in_favour={r.measure: r.for_it for r in readings if r.for_it is not None},
