@@ -9,11 +9,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
-from lockgate.rollout.resource import Status
+from lockgate.rollout.resource import Phase, Stage, Status
 from lockgate.shipping.names import revision_name
 from serving.controller.ports import FleetSeen, Memory, Ports, Rollout, RouteSeen, Store, Traffic
 from serving.controller.writes import Call, gated
 
+# Without requests for the candidate, with some, with all of them.
+STAGES: tuple[tuple[Stage, Phase], ...] = (
+    ("preparing", "Preparing"), ("stepping", "Stepping"), ("soaking", "Soaking"),
+)  # fmt: skip
 # What the loop takes for the answer of a write that was left out.
 ANSWERS: dict[str, Any] = {"ensure": False, "settle": "nothing, as this is a dry run,"}
 
@@ -102,8 +106,10 @@ def assumed(rollout: Rollout, route: RouteSeen | None, before: Status, now: date
     if is_same and before.weight == weight:
         return before
     step = spec.policy.step_of(weight) if weight else -1
+    stage, phase = STAGES[0 if not weight else 2 if weight == 100 else 1]
     return Status(
-        stage="preparing" if not weight else "soaking" if weight == 100 else "stepping",
+        stage=stage,
+        phase=phase,
         stable=stable,
         candidate=candidate,
         step=step,
