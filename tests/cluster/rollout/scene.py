@@ -1,0 +1,222 @@
+"""One model under one controller and one stream of requests: what a rollout's tests do and see."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from components.cluster.rollout import RolloutDelivery
+from lockgate.project.rollout import Rollout
+from lockgate.rollout.lifecycle import ACTIVE
+from lockgate.rollout.resource import Status
+from lockgate.shipping.folder import CARD, EXAMPLE, Example
+from lockgate.shipping.names import revision_name
+from lockgate.shipping.record import ModelCard
+from lockgate.shipping.revision import Revision, revision_of
+from serving.controller.cluster.wishes import ModelRollouts, Shown
+from tests.cluster.kube import Kubectl, wait_for
+from tests.cluster.penguins import MODEL
+from tests.cluster.rollout.controlled import Controller
+from tests.cluster.rollout.traffic import Traffic
+from tests.cluster.served import Place, upload
+
+# 50 requests a second carry a step within its 4 s, and nothing worse than a tenth of the requests.
+STEPS = ({"weight": 20, "seconds": 4}, {"weight": 50, "seconds": 4}, {"weight": 100, "seconds": 4})
+ANALYSIS: Mapping[str, Any] = {
+    "interval_seconds": 2,
+    "soak_seconds": 6,
+    "drain_seconds": 5,
+    "deadline_seconds": 120,
+    "prepare_seconds": 180,
+    "errors": {"tolerance": 0.01, "margin": 0.08},
+    # Two cores carry everything: only what is slow in most of its requests is told from a busy machine.
+    "latency": {"tolerance": 0.15, "margin": 0.4, "limit_ms": 50, "warmup_seconds": 0},
+    "scores": {"tolerance": 0.1, "margin": 0.4},
+}
+POD_SECONDS = 180.0
+ROLLOUT_SECONDS = 120.0
+WISHES = ("paused", "promote", "abort", "retry", "replicas")
+
+
+@dataclass
+class Scene:
+    """The parts, and what is done with them.
+
+    `good` are two models that answer alike; one of them is the stable one, except after a failed test.
+    """
+
+    kubectl: Kubectl
+    place: Place
+    rollouts: ModelRollouts
+    controller: Controller
+    traffic: Traffic
+    good: tuple[Path, Path]
+    uploaded: set[Path] = field(default_factory=set)
+
+    @property
+    def namespace(self) -> str:
+        """Of all objects."""
+        return self.place.namespace
+
+    def revision(
+        self, model: Path, *, cpu: str = "100m", memory_mb: float = 1500, steps: Any = STEPS, **analysis: Any
+    ) -> Revision:
+        """The revision of a model's folder with these tests' policy; settings of the analysis may differ."""
+        project = self.place.project(
+            strategy="rollout", replicas=1, cpu=cpu, cpu_limit=cpu if cpu.isdigit() else "2"
+        )
+        written = project.model_copy(
+            update={
+                "rollout": Rollout.model_validate({"steps": steps, "analysis": {**ANALYSIS, **analysis}}),
+                "serving": project.serving.model_copy(update={"memory_mb": memory_mb}),
+            }
+        )
+        row = Example.load(model / EXAMPLE).row
+        return revision_of(ModelCard.load(model / CARD), written, self.place.store, row)
+
+    def push(self, model: Path, **settings: Any) -> str:
+        """Uploads a model and pushes it by rollout, with the push step's rights; the revision's name."""
+        if model not in self.uploaded:
+            upload(model, self.place.store)
+            self.uploaded.add(model)
+        revision = self.revision(model, **settings)
+        RolloutDelivery(self.place.objects).deliver(revision)
+        return revision.name
+
+    def other(self) -> Path:
+        """The good model that is not the stable one."""
+        stable = self.shown.spec.stable.digest
+        return next(model for model in self.good if model.name != stable)
+
+    @property
+    def shown(self) -> Shown:
+        """The ModelRollout as it is."""
+        return self.rollouts.one(MODEL)
+
+    @property
+    def status(self) -> Status:
+        """Its status."""
+        return self.shown.status
+
+    def until(self, condition: Callable[[Status], Any], seconds: float, what: str) -> Status:
+        """The status as soon as the condition holds.
+
+        Raises:
+            TimeoutError: it did not in time; with the status and the end of the controller's log.
+        """
+        try:
+            return wait_for(lambda: s if condition(s := self.status) else None, seconds, what)
+        except TimeoutError as error:
+            now = self.status
+            raise TimeoutError(
+                f"{error}: {now.phase}, {now.weight} %, {now.reason}: {now.message}\n{self.controller.said()}"
+            ) from None
+
+    def at_weight(self, name: str, weight: int, seconds: float = POD_SECONDS) -> Status:
+        """Waits until the candidate has this share of the traffic, by the controller's own word."""
+        return self.until(
+            lambda s: s.candidate_revision == name and s.weight == weight and s.written == weight,
+            seconds,
+            f"{weight} % for {name}",
+        )
+
+    def ended(self, name: str, seconds: float = ROLLOUT_SECONDS) -> Status:
+        """Waits until the candidate's rollout has ended and is written down."""
+        return self.until(
+            lambda s: s.candidate_revision == name and s.stage not in ACTIVE and s.stage and s.settled,
+            seconds,
+            f"the end of {name}",
+        )
+
+    def withdraw(self) -> None:
+        """Takes the candidate out of the spec, and waits until that is carried out."""
+        self.patch({"spec": {"candidate": None}})
+        self.until(lambda s: s.stage not in ACTIVE, ROLLOUT_SECONDS, "the end of what was withdrawn")
+
+    def patch(self, change: Mapping[str, Any]) -> None:
+        """A merge patch of the ModelRollout, as people make it."""
+        words = ("patch", "modelrollout", MODEL, "-n", self.namespace, "--type=merge", "-p")
+        self.kubectl(*words, json.dumps(change))
+
+    def route(self) -> dict[str, int]:
+        """The weights of the route by revision; nothing where there is none."""
+        found = self.kubectl(
+            "get", "httproute", MODEL, "-n", self.namespace, "--ignore-not-found", "-o", "json"
+        )
+        return weights(json.loads(found)) if found else {}
+
+    def revisions(self) -> set[str]:
+        """The names of the InferenceServices that are not being deleted."""
+        found = self.kubectl.get("inferenceservices", namespace=self.namespace)["items"]
+        return {o["metadata"]["name"] for o in found if "deletionTimestamp" not in o["metadata"]}
+
+    def events(self, since: datetime) -> list[tuple[str, str]]:
+        """Reasons and sentences of the ModelRollout's events since a moment, the oldest first."""
+        found = self.kubectl.get("events.v1.events.k8s.io", namespace=self.namespace)["items"]
+        told = [
+            (when, event["reason"], event.get("note", ""))
+            for event in found
+            if event["regarding"]["kind"] == "ModelRollout" and (when := happened(event)) >= since
+        ]
+        return [(reason, note) for _, reason, note in sorted(told)]
+
+    @contextmanager
+    def noted(self) -> Iterator["Noted"]:
+        """Notes the requests and the events of a test, and prints the figures at its end."""
+        noted = Noted(self, datetime.now(UTC).replace(microsecond=0))
+        yield noted
+        noted.show()
+
+
+class Noted:
+    """What happened since a test began."""
+
+    def __init__(self, scene: Scene, began: datetime) -> None:
+        self._scene, self.began, self.requests = scene, began, scene.traffic.window()
+
+    def events(self) -> list[tuple[str, str]]:
+        """Reasons and sentences of the events since then."""
+        return self._scene.events(self.began)
+
+    def reasons(self) -> list[str]:
+        """Their reasons."""
+        return [reason for reason, _ in self.events()]
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it began."""
+        return (datetime.now(UTC) - self.began).total_seconds()
+
+    def show(self) -> None:
+        """Prints what was measured."""
+        lost = {f"{code} {by or 'without a revision'}": n for (code, by), n in self.requests.lost().items()}
+        rate = self.requests.total / self.seconds
+        print(f"\n{self.requests.total} requests in {self.seconds:.0f} s ({rate:.0f} a second), lost {lost}")
+        for reason, sentence in self.events():
+            print(f"  {reason}: {sentence}")
+
+
+def happened(event: Mapping[str, Any]) -> datetime:
+    """When an event was told last."""
+    series = event.get("series") or {}
+    text = (
+        series.get("lastObservedTime")
+        or event.get("eventTime")
+        or event.get("deprecatedLastTimestamp")
+        or event["metadata"]["creationTimestamp"]
+    )
+    return datetime.fromisoformat(text)
+
+
+def weights(route: Mapping[str, Any]) -> dict[str, int]:
+    """An HTTPRoute's weights by revision, as its first rule has them."""
+    backends = route["spec"]["rules"][0]["backendRefs"]
+    return {b["name"].removesuffix("-predictor"): b.get("weight", 1) for b in backends}
+
+
+def name_of(model: Path) -> str:
+    """The revision's name of a model's folder."""
+    return revision_name(MODEL, model.name)
