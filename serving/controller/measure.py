@@ -69,6 +69,7 @@ def _first(rollout: Rollout, counted: Mapping[Side, Counted], fleet: FleetSeen, 
         rollout=rollout_id(rollout.status),
         ledger=begin(rollout.spec.policy, total(counted["stable"])),
         servers={name: counts for side in counted.values() for name, counts in side.servers.items()},
+        unread=tuple(name for side in counted.values() for name in side.unread),
         looked=now,
         restarts={side: pods.restarts for side, pods in fleet.pods.items()},
     )
@@ -90,6 +91,7 @@ def _interval(
         new = (
             counts.since(memory.servers[name]) if name in memory.servers else counts
             for name, counts in counted[side].servers.items()
+            if name not in memory.unread
         )
         return sum(new, Counts())
 
@@ -134,6 +136,7 @@ def _remembered(
             "ledger": folded(memory.ledger, interval, rollout.spec.policy),
             # Of a server that could not be read this time, what it had counted last stays.
             "servers": {**memory.servers, **servers},
+            "unread": tuple(name for name in memory.unread if name not in servers),
             "looked": now,
             "live_since": memory.live_since or (now if interval.candidate.requests else None),
             "is_disturbed": not _is_as_wanted(rollout, seen),

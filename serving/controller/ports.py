@@ -31,8 +31,9 @@ class Memory(Record):
 
     `rollout` names the rollout that it belongs to; `servers` holds what each server had counted at the last
     look, by its id, and `restarts` how often each side's pods had been started again when the rollout began.
-    `looked` is the time of the last look, `live_since` when the candidate had its first request.
-    `is_disturbed` says that the route was not as wanted at the last look.
+    `unread` are servers that could not be read when the rollout began, nor since: what they have counted
+    until they are read belongs to no interval. `looked` is the time of the last look, `live_since` when the
+    candidate had its first request. `is_disturbed` says that the route was not as wanted at the last look.
     """
 
     rollout: str
@@ -40,6 +41,7 @@ class Memory(Record):
     servers: Mapping[str, Counts]
     looked: datetime
     restarts: Mapping[str, int] = {}
+    unread: tuple[str, ...] = ()
     live_since: datetime | None = None
     is_disturbed: bool = False
     memory_looks: int = 0
@@ -77,11 +79,13 @@ class Counted:
     """What one side's servers have counted since they began, by server; sentences on those that said nothing.
 
     `failures`: servers that could not be read; `without`: servers that have none of Lockgate's metrics.
+    `unread` are the ids of all servers that are there and gave no counts, for whatever reason.
     """
 
     servers: Mapping[str, Counts] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class Store(Protocol):

@@ -125,7 +125,12 @@ def counted(servers: Servers) -> dict[Side, Counted]:
         else:
             found[side][server.identity] = counts
     return {
-        side: Counted(found[side], failures=tuple(failures[side]), without=tuple(without[side]))
+        side: Counted(
+            found[side],
+            failures=tuple(failures[side]),
+            without=tuple(without[side]),
+            unread=tuple(s.identity for s in servers[side] if s.identity not in found[side]),
+        )
         for side in servers
     }
 

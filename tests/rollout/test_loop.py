@@ -92,6 +92,29 @@ def test_without_data_it_holds_and_goes_back_at_the_deadline(source: str, rate: 
     assert past.message.startswith("not enough evidence after 3")
 
 
+@pytest.mark.parametrize("source", ["ok", "failing"])
+def test_what_servers_counted_before_the_rollout_is_no_evidence_even_if_they_were_not_read_then(
+    source: str,
+) -> None:
+    world = World(short())
+    world.behaviours[STABLE] = Behaviour(errors=0.5)
+    world.until(lambda w: w.status.phase == "Idle")
+    world.tick()
+    world.tick()
+    world.behaviours[STABLE] = Behaviour()
+    world.want("b").until(lambda w: w.status.stage == "preparing")
+    world.source = source
+    world.tick()
+    assert world.status.stage == "stepping"
+    world.source = "ok"
+    world.tick()
+    world.tick()
+    assert world.memory is not None
+    errors = world.memory.ledger.errors
+    assert errors.stable_n > 0
+    assert errors.stable_k[0] == 0
+
+
 def test_a_split_that_does_not_follow_stops_the_rollout() -> None:
     world = World(short()).begin()
     world.until(lambda w: w.status.weight == 50)

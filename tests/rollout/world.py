@@ -223,7 +223,9 @@ class _Counters:
 
     def read(self, rollout: Rollout, names: Mapping[str, str]) -> dict[str, Counted]:
         if self.world.source == "failing":
-            return {side: Counted(failures=("no answer in 3 s",)) for side in names}
+            return {
+                side: Counted(failures=("no answer in 3 s",), unread=(name,)) for side, name in names.items()
+            }
         if self.world.source == "no_metrics":
             return {side: Counted(without=("it counts nothing",)) for side in names}
         return {side: Counted({name: self.world.counts.get(name, Counts())}) for side, name in names.items()}
