@@ -144,7 +144,7 @@ def _waits(
     policy: Policy, evidence: Evidence, found: tuple[Reading, ...], now: datetime
 ) -> tuple[Code, str] | None:
     """Why the rollout does not go on yet; None where it may."""
-    passed = (now - evidence.since).total_seconds()
+    passed = max(0.0, (now - evidence.since).total_seconds())
     least = _least_seconds(policy, evidence)
     if evidence.source.state != "ok":
         code, said = NOTHING[evidence.source.state]
