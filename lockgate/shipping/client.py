@@ -44,7 +44,7 @@ class Client:
             return self._http.post(self._paths[protocol], content=body, headers=headers)
         except httpx.HTTPError as error:
             raise ServingError(
-                f"The model server does not answer: {error or type(error).__name__}."
+                f"The model server does not answer: {str(error) or type(error).__name__}."
             ) from None
 
     def answers(self, protocol: Protocol, frame: pl.DataFrame) -> Answers | str:

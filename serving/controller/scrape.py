@@ -205,7 +205,7 @@ async def _fetch(client: httpx.AsyncClient, url: str) -> str | Unread:
     except TimeoutError:
         return Unread(f"did not answer in {SECONDS:g} s")
     except httpx.HTTPError as error:
-        return Unread(f"does not answer: {error or type(error).__name__}")
+        return Unread(f"does not answer: {str(error) or type(error).__name__}")
     if answer.status_code != httpx.codes.OK:
         return Unread(f"answers with status {answer.status_code}")
     return answer.text

@@ -73,5 +73,5 @@ class Admin:
             return self._http.get(f"{self.url}{path}").raise_for_status()
         except httpx.HTTPError as error:
             raise ServingError(
-                f"The proxy's admin port does not answer: {error or type(error).__name__}."
+                f"The proxy's admin port does not answer: {str(error) or type(error).__name__}."
             ) from None

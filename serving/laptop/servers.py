@@ -109,7 +109,7 @@ class Server:
         try:
             answer = httpx.post(url, json={"instances": [row]}, trust_env=False, timeout=ASK_SECONDS)
         except httpx.TransportError as error:
-            return f"it does not answer: {error or type(error).__name__}"
+            return f"it does not answer: {str(error) or type(error).__name__}"
         return (
             ""
             if answer.status_code == httpx.codes.OK

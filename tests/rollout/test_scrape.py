@@ -1,6 +1,8 @@
 """What model servers have counted and answered, read by HTTP from real, small servers."""
 
 import json
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -147,6 +149,23 @@ def test_all_servers_are_read_and_failures_are_sentences(monkeypatch: pytest.Mon
     assert found["candidate"].without == (f"{bare}/metrics has none of Lockgate's metrics",)
     assert found["candidate"].failures == (f"{none}/metrics answers with status 404",)
     assert found["candidate"].servers == {}
+
+
+def test_a_server_that_ends_while_it_is_asked_is_named_with_the_failure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        def reset() -> None:
+            connection, _ = listening.accept()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.recv(1)
+            connection.close()
+
+        thread = threading.Thread(target=reset)
+        thread.start()
+        found = counted({"stable": [server(url)], "candidate": []})
+        thread.join()
+    assert found["stable"].failures == (f"{url}/metrics does not answer: ReadError",)
 
 
 def answer(request: str, score: float, label: str | None = "x") -> dict[str, object]:
