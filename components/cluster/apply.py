@@ -117,7 +117,7 @@ class Objects(Api):
                 body=dict(manifest),
                 auth_settings=["BearerToken"],
                 _preload_content=False,
-                _request_timeout=self._seconds,
+                _request_timeout=self._limits,
             )
         except ApiException as error:
             status = _status(error)

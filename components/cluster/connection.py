@@ -49,7 +49,9 @@ class Api:
     """
 
     def __init__(self, client: Any, *, seconds: float = TIMEOUT, attempts: int = ATTEMPTS) -> None:
-        self._client, self._seconds, self._attempts = client, seconds, attempts
+        self._client, self._attempts = client, attempts
+        # To connect, and to answer. Of a single number that is no int the client would take no notice.
+        self._limits = (seconds, seconds)
 
     @classmethod
     def connect(cls, *, seconds: float = TIMEOUT, attempts: int = ATTEMPTS) -> Self:
@@ -73,6 +75,8 @@ class Api:
             ) from None
         connected = client.ApiClient()
         _verify_as_kubernetes_does(connected)
+        # Asking again is done here, or by the caller; urllib3 would multiply it, and the time it takes.
+        connected.rest_client.pool_manager.connection_pool_kw["retries"] = False
         return cls(connected, seconds=seconds, attempts=attempts)
 
     def get(self, path: str, **query: str) -> Object:
@@ -155,7 +159,7 @@ class Api:
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
-                _request_timeout=self._seconds,
+                _request_timeout=self._limits,
             )
             data: bytes = answer.data
         except ApiException as error:
