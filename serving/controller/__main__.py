@@ -21,7 +21,7 @@ from serving.controller.dry import dry, left_out
 from serving.controller.following import Following
 from serving.controller.leader import Leader
 from serving.controller.metrics import Metrics
-from serving.controller.operator import lead, show, wait_for_kind, watch
+from serving.controller.operator import lead, release, show, wait_for_kind, watch
 from serving.controller.ports import Ports
 from serving.controller.writes import Call
 
@@ -113,7 +113,7 @@ async def run(given: argparse.Namespace) -> None:
         await following.stop()
         if leading is not None:
             await leading
-            await asyncio.to_thread(leader.release)
+            await release(leader)
     finally:
         await shown.cleanup()
 

@@ -30,10 +30,11 @@ STANDBY = 0.5
 
 @dataclass
 class Followed:
-    """One model: what was seen of its object last, and whether it must be looked at now."""
+    """One model: what was seen of its objects last, and whether it must be looked at now."""
 
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     version: tuple[object, ...] = ()
+    touch: tuple[object, ...] = ()
     task: "asyncio.Task[None] | None" = None
 
 
@@ -82,6 +83,13 @@ class Following:
         followed.changed.set()
         if followed.task is None:
             followed.task = asyncio.create_task(self._follow((namespace, model), followed))
+
+    def wake(self, namespace: str, model: str, touch: tuple[object, ...]) -> None:
+        """Somebody else has touched an object of the model; `touch` tells one time from the next."""
+        followed = self._followed.get((namespace, model))
+        if followed is not None and followed.touch != touch:
+            followed.touch = touch
+            followed.changed.set()
 
     async def stop(self) -> None:
         """Ends after the looks that are under way."""

@@ -14,19 +14,29 @@ from components.cluster.apply import collection
 from components.cluster.connection import Absent, Api
 from lockgate.errors import ClusterError
 from lockgate.rollout.resource import API_VERSION, GROUP, KIND, PLURAL, VERSION
+from lockgate.shipping.manifest import MODEL_LABEL
+from serving.controller.cluster.managed import others
 from serving.controller.following import Following
 from serving.controller.leader import Leader
 from serving.controller.metrics import Metrics
 
 log = logging.getLogger("lockgate.controller")
 AGAIN = 5.0
+# What others may change or delete; until the next look the requests would suffer.
+WATCHED = (
+    ("gateway.networking.k8s.io", "v1", "httproutes"),
+    ("serving.kserve.io", "v1beta1", "inferenceservices"),
+)
 # A watch that says nothing for so long is opened anew: a stopped API server closes no connection.
 SILENT_SECONDS = 60
 CONNECT_SECONDS = 5
 
 
 async def watch(following: Following, namespaces: Sequence[str], stop: asyncio.Event) -> None:
-    """Tells of every ModelRollout that is there or changes, until `stop`; opens a lost watch again."""
+    """Tells of ModelRollouts that are there or change, and of what others do to their objects, until `stop`.
+
+    A watch that is lost is opened again.
+    """
     while not stop.is_set():
         try:
             await kopf.operator(
@@ -73,8 +83,16 @@ async def lead(leader: Leader, stop: asyncio.Event) -> None:
                 log.warning("the lease could not be renewed: %s", error)
             if was_leading != leader.is_leading:
                 was_leading = leader.is_leading
-                log.info("this controller leads" if was_leading else "another controller leads")
+                log.info("this controller leads" if was_leading else "this controller leads no longer")
             await _pause(stop, leader.pause)
+
+
+async def release(leader: Leader) -> None:
+    """Lets another controller lead at once; where that cannot be written, the lease ends by itself."""
+    try:
+        await asyncio.to_thread(leader.release)
+    except ClusterError as error:
+        log.warning("the lease could not be given up, and ends by itself: %s", error)
 
 
 async def show(metrics: Metrics, host: str, port: int) -> web.AppRunner:
@@ -114,8 +132,18 @@ def _registry(following: Following) -> kopf.OperatorRegistry:
 
     # An event handler keeps no state on the objects, and needs no finalizer.
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def changed(namespace: str, name: str, meta: Mapping[str, Any], **_: Any) -> None:
-        following.see(namespace, name, dict(meta))
+    async def changed(namespace: str | None, name: str, meta: Mapping[str, Any], **_: Any) -> None:
+        following.see(namespace or "", name, dict(meta))
+
+    for resource in WATCHED:
+
+        @kopf.on.event(*resource, registry=registry, labels={MODEL_LABEL: kopf.PRESENT}, id=resource[-1])
+        async def touched(namespace: str | None, body: Mapping[str, Any], **given: Any) -> None:
+            metadata = body["metadata"]
+            is_going = given["type"] == "DELETED" or "deletionTimestamp" in metadata
+            if is_going or others(body):
+                touch = (metadata["uid"], metadata.get("generation"), is_going)
+                following.wake(namespace or "", metadata["labels"][MODEL_LABEL], touch)
 
     return registry
 

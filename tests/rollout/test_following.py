@@ -88,6 +88,21 @@ def test_a_change_is_looked_at_at_once_and_a_write_of_the_status_is_none() -> No
     played(scenario)
 
 
+def test_what_somebody_does_to_its_objects_is_looked_at_once() -> None:
+    async def scenario(watched: Watched) -> None:
+        watched.following.wake("models", "tiny", ("route", 1))
+        watched.see()
+        await until(lambda: watched.looks == 1)
+        for touch in (("route", 2), ("route", 2), ("service", 7)):
+            watched.following.wake("models", "tiny", touch)
+        await until(lambda: watched.looks == 2)
+        watched.following.wake("models", "tiny", ("service", 7))
+        await asyncio.sleep(0.5)
+        assert watched.looks == 2
+
+    played(scenario)
+
+
 def test_it_looks_again_after_the_interval() -> None:
     async def scenario(watched: Watched) -> None:
         watched.see()
