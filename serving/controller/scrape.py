@@ -5,20 +5,16 @@ periods: an outage that both revisions share would then be blamed on the one tha
 controller reads them itself, all at once, on a cluster as on a laptop.
 """
 
-import asyncio
-import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import httpx
-
 from lockgate.rollout.counts import Counts, Pair
 from serving.controller.answers import Answers
+from serving.controller.fetch import Unread, fetched
 from serving.controller.ports import Counted, Rollout, Side
 from serving.controller.scale import label_scale
 
-SECONDS = 3.0
 METRICS = "/metrics"
 # What is read of a server's metrics: the parser is slow, and most lines are of no use here.
 USED = (
@@ -176,39 +172,6 @@ def parsed(text: str, server: Server) -> Counts | None:
         score_bounds=next(iter(values.values()))[0] if values else (),
         memory=memory / server.memory if server.memory else 0.0,
     )
-
-
-@dataclass(frozen=True)
-class Unread:
-    """An answer that did not come, and why not: a phrase after the URL."""
-
-    why: str
-
-
-def fetched(urls: Iterable[str]) -> list[str | Unread]:
-    """The bodies at the URLs, asked for at the same moment; none later than `SECONDS` from now."""
-    return asyncio.run(_fetch_all(list(urls)))
-
-
-async def _fetch_all(urls: Sequence[str]) -> list[str | Unread]:
-    # No TLS is spoken with pods; httpx would load all authorities' certificates at each look.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(trust_env=False, timeout=None, limits=limits, verify=context) as client:  # noqa: S113 - `_fetch` has the limit
-        return await asyncio.gather(*(_fetch(client, url) for url in urls))
-
-
-async def _fetch(client: httpx.AsyncClient, url: str) -> str | Unread:
-    try:
-        async with asyncio.timeout(SECONDS):
-            answer = await client.get(url)
-    except TimeoutError:
-        return Unread(f"did not answer in {SECONDS:g} s")
-    except httpx.HTTPError as error:
-        return Unread(f"does not answer: {str(error) or type(error).__name__}")
-    if answer.status_code != httpx.codes.OK:
-        return Unread(f"answers with status {answer.status_code}")
-    return answer.text
 
 
 def _histogram(buckets: Mapping[float, float]) -> tuple[tuple[float, ...], tuple[int, ...]]:

@@ -14,7 +14,7 @@ import pytest
 from lockgate.rollout.counts import Counts, Pair
 from lockgate.rollout.policy import Mirror
 from lockgate.rollout.resource import Status
-from serving.controller import scrape
+from serving.controller import fetch
 from serving.controller.answers import Answers, Waiting
 from serving.controller.labels import LabelSource
 from serving.controller.ports import Rollout
@@ -125,7 +125,7 @@ def test_counts_of_another_model_are_refused() -> None:
 
 
 def test_all_servers_are_read_and_failures_are_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scrape, "SECONDS", 0.3)
+    monkeypatch.setattr(fetch, "SECONDS", 0.3)
     release = threading.Event()
     with ExitStack() as stack:
         stack.callback(release.set)

@@ -48,7 +48,7 @@ class ClusterLease:
             "renewTime": now,
             "leaseTransitions": transitions,
         }
-        if is_new:
+        if is_new and holder:
             spec["acquireTime"] = now
         try:
             if before is None:
