@@ -83,7 +83,7 @@ def noted(scene: Scene) -> Iterator[Noted]:
         yield made
     if not scene.controller.is_running:
         scene.controller.start()
-    if scene.kubectl("get", "modelrollout", MODEL, "-n", scene.namespace, "--ignore-not-found"):
+    if scene.exists:
         scene.patch({
             "metadata": {"annotations": {f"lockgate.dev/{wish}": None for wish in WISHES}},
             "spec": {"candidate": None, "paused": False},

@@ -22,6 +22,8 @@ ACCOUNT = "lockgate-controller"
 # A user of its own, by which the machine's routing can tell its connections from all others.
 USER = 64_171
 STOP_SECONDS = 20.0
+# Lets Git read repositories of another user.
+GIT_CONFIG = Path(__file__).with_name("gitconfig")
 # Short, as a killed leader gives up nothing: the next one has to wait for so long.
 LEASE_SECONDS = 3.0
 
@@ -60,10 +62,7 @@ class Controller:
             "KUBECONFIG": str(self._config),
             "HOME": "/tmp",
             VARIABLE: failpoint,
-            # The repositories of these tests belong to another user.
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": "safe.directory",
-            "GIT_CONFIG_VALUE_0": "*",
+            "GIT_CONFIG_GLOBAL": str(GIT_CONFIG),
         }
         command = [
             sys.executable, "-m", "serving.controller", "--namespace", self.namespace,

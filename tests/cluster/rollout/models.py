@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.cluster.served import ROOT, corrupted, variant
 
 # How bad, in the units of `serving.laptop.spoil.spoil`: enough to be found in seconds.
-FAULTS = {"errors": 0.1, "slow": 80.0, "skewed": 3.0, "crash": 40.0, "memory": 40.0}
+FAULTS = {"errors": 0.1, "slow": 80.0, "skewed": 10.0, "crash": 40.0, "memory": 40.0}
 # TensorFlow stays out of the tests' own process, which sends the requests.
 SPOIL = """
 import json, sys

@@ -38,14 +38,15 @@ ANALYSIS: Mapping[str, Any] = {
 }
 POD_SECONDS = 180.0
 ROLLOUT_SECONDS = 120.0
-WISHES = ("paused", "promote", "abort", "retry", "replicas")
+WISHES = ("paused", "promote", "abort", "replicas")
 
 
 @dataclass
 class Scene:
     """The parts, and what is done with them.
 
-    `good` are two models that answer alike; one of them is the stable one, except after a failed test.
+    `good` are two models that answer alike; one of them is the stable one. `pushed` is the time of the last
+    push.
     """
 
     kubectl: Kubectl
@@ -55,6 +56,7 @@ class Scene:
     traffic: Traffic
     good: tuple[Path, Path]
     uploaded: set[Path] = field(default_factory=set)
+    pushed: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def namespace(self) -> str:
@@ -79,17 +81,29 @@ class Scene:
 
     def push(self, model: Path, **settings: Any) -> str:
         """Uploads a model and pushes it by rollout, with the push step's rights; the revision's name."""
-        if model not in self.uploaded:
-            upload(model, self.place.store)
-            self.uploaded.add(model)
-        revision = self.revision(model, **settings)
+        revision = self.offered(model, **settings)
         RolloutDelivery(self.place.objects).deliver(revision)
         return revision.name
 
+    def offered(self, model: Path, **settings: Any) -> Revision:
+        """Uploads a model; one that an earlier test had taken back is asked to be tried again."""
+        if model not in self.uploaded:
+            upload(model, self.place.store)
+            self.uploaded.add(model)
+        if self.exists and (before := self.status.rejected) and before.digest == model.name:
+            self.annotate(f"lockgate.dev/retry={datetime.now(UTC):%H-%M-%S}")
+        self.pushed = datetime.now(UTC)
+        return self.revision(model, **settings)
+
+    @property
+    def stable(self) -> str:
+        """The revision with most of the traffic, by the route alone; between two rollouts it has all."""
+        return max(self.route().items(), key=lambda item: item[1])[0]
+
     def other(self) -> Path:
         """The good model that is not the stable one."""
-        stable = self.shown.spec.stable.digest
-        return next(model for model in self.good if model.name != stable)
+        stable = self.stable
+        return next(model for model in self.good if name_of(model) != stable)
 
     @property
     def shown(self) -> Shown:
@@ -124,17 +138,28 @@ class Scene:
         )
 
     def ended(self, name: str, seconds: float = ROLLOUT_SECONDS) -> Status:
-        """Waits until the candidate's rollout has ended and is written down."""
-        return self.until(
-            lambda s: s.candidate_revision == name and s.stage not in ACTIVE and s.stage and s.settled,
-            seconds,
-            f"the end of {name}",
-        )
+        """Waits until the rollout of the candidate that was pushed last has ended and is written down."""
+
+        def is_done(status: Status) -> bool:
+            is_this = status.candidate_revision == name and (status.started or self.pushed) > self.pushed
+            is_over = status.stage == "rolledBack" or status.stable == status.candidate
+            return is_this and is_over and status.settled
+
+        return self.until(is_done, seconds, f"the end of {name}")
 
     def withdraw(self) -> None:
         """Takes the candidate out of the spec, and waits until that is carried out."""
         self.patch({"spec": {"candidate": None}})
         self.until(lambda s: s.stage not in ACTIVE, ROLLOUT_SECONDS, "the end of what was withdrawn")
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a ModelRollout."""
+        return bool(self.kubectl("get", "modelrollout", MODEL, "-n", self.namespace, "--ignore-not-found"))
+
+    def annotate(self, *words: str) -> None:
+        """Asks for something by `kubectl annotate`."""
+        self.kubectl("annotate", "--overwrite", "modelrollout", MODEL, "-n", self.namespace, *words)
 
     def patch(self, change: Mapping[str, Any]) -> None:
         """A merge patch of the ModelRollout, as people make it."""

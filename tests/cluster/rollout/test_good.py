@@ -3,7 +3,7 @@
 from lockgate.evaluation.wilson import wilson
 from tests.cluster.kube import wait_for
 from tests.cluster.rollout.controlled import metrics
-from tests.cluster.rollout.scene import POD_SECONDS, Noted, Scene, name_of
+from tests.cluster.rollout.scene import POD_SECONDS, Noted, Scene
 from tests.cluster.rollout.watch import Watch
 
 SURE = 0.9999
@@ -11,8 +11,7 @@ SURE = 0.9999
 
 def test_a_good_candidate_takes_all_of_the_traffic_and_no_request_is_lost(scene: Scene, noted: Noted) -> None:
     """The first push by rollout after a direct one: what serves is adopted as the stable revision."""
-    stable = next(iter(scene.route()))
-    model = next(m for m in scene.good if name_of(m) != stable)
+    stable, model = scene.stable, scene.other()
     with Watch(scene) as watch:
         candidate = scene.push(model)
         scene.at_weight(candidate, 50)
