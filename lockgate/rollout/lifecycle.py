@@ -149,6 +149,10 @@ def _idle(model: str, spec: Spec, status: Status, wishes: Wishes, now: datetime)
     """Begins a rollout where the spec has a candidate that was not rejected."""
     candidate = spec.candidate
     is_done = status.stage != "promoted" or status.stable == status.candidate
+    if candidate is None and not is_done and status.settled:
+        # The book was told of the promotion, and the spec takes it back.
+        said = "the spec names the revision before it as the stable one"
+        return _ended(status, "Withdrawn", "StableChanged", said, now)
     if candidate is None or candidate.digest == status.stable:
         return status.model_copy(update={"settled": True}) if is_done else status
     rejected = status.rejected

@@ -237,6 +237,19 @@ def test_another_stable_revision_is_brought_in_before_the_old_one_goes() -> None
     world.until(lambda w: w.route == {THIRD: 100} and list(w.present) == [THIRD])
 
 
+def test_a_spec_that_takes_a_promotion_back_after_it_was_settled_is_followed() -> None:
+    world = World(short()).begin()
+    lagging = world.spec  # as of Git: what is committed reaches the cluster later
+    world.settle = lambda *_: "Git"  # type: ignore[method-assign]
+    world.until(lambda w: w.status.phase == "Promoted" and w.status.settled)
+    for _ in range(5):
+        world.tick()
+        assert (world.route, world.status.phase) == ({CANDIDATE: 100}, "Promoted")
+    world.spec = lagging.model_copy(update={"candidate": None})
+    world.until(lambda w: w.route == {STABLE: 100} and list(w.present) == [STABLE])
+    assert [past.outcome for past in world.status.history] == ["Withdrawn", "Promoted"]
+
+
 def test_mirrored_requests_come_first_where_the_gateway_can_and_disagreement_ends_it() -> None:
     world = World(short().model_copy(update={"mirror": Mirror(percent=20, seconds=20)}), mirrors=True).begin()
     world.until(lambda w: w.status.phase == "Mirroring")
