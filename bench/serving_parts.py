@@ -9,10 +9,10 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import tensorflow as tf
 
@@ -21,11 +21,12 @@ from lockgate.shipping.packing import joined
 from serving.runtime.batcher import Batcher, Slice
 from serving.runtime.metrics import Metrics, score_bounds
 from serving.runtime.protocols import V1
+from serving.runtime.sample import Sample
 from serving.runtime.scorer import Scorer, use_threads
 
 CALLS = 2000
 TOGETHER = 16
-ONE = np.float32([0.3])
+DIGEST = "0" * 64
 
 
 def main() -> None:
@@ -36,8 +37,10 @@ def main() -> None:
     protocol, body = V1(scorer.packing, 1), bodies[0]
     packed = [protocol.read(body)[0] for body in bodies[:TOGETHER]]
     rows = orjson.loads(body)["instances"]
-    metrics = Metrics(scorer.spec, "bench", "0" * 64, score_bounds(scorer.spec, scorer.folder))
+    metrics = Metrics(scorer.spec, "bench", DIGEST, score_bounds(scorer.spec, scorer.folder))
+    sample, asked = Sample(DIGEST), cycle(bodies)
     scores = scorer.scores(joined(packed))
+    one = Slice(scorer.answer(scores), 0, 1)
     tensors = decode_rows(rows, scorer.spec.inputs)
     signature = scorer.loaded.signatures["serving_default"]
     parts = {
@@ -46,7 +49,7 @@ def main() -> None:
         "call": cpu(lambda: scorer.scores(packed[0])),
         "call of 16": cpu(lambda: scorer.scores(joined(packed))) / TOGETHER,
         "answer": cpu(lambda: written(scorer, protocol, scores)) / TOGETHER,
-        "counting": cpu(lambda: counted(metrics)),
+        "counting": cpu(lambda: counted(metrics, sample, next(asked), one)),
         "waiting": waiting(scorer, metrics, packed),
         "signature": cpu(lambda: signature(**{name: tf.constant(v) for name, v in tensors.items()})),
     }
@@ -73,10 +76,15 @@ def written(scorer: Scorer, protocol: V1, scores: Any) -> None:
         protocol.write(Slice(answered, place, place + 1), "")
 
 
-def counted(metrics: Metrics) -> None:
-    """What counting costs a request that is scored alone."""
-    metrics.answered("v1", "200", 0.002)
-    metrics.scored({"probability": ONE}, 1, 1)
+def counted(metrics: Metrics, sample: Sample, body: bytes, one: Slice) -> None:
+    """What counting costs a request that is scored alone: its time, its score, and its place in the sample.
+
+    The sample takes as many as under load, where most requests are only hashed.
+    """
+    first = one.first()
+    metrics.answered("v1", "200", 0.002, first)
+    metrics.scored(one.columns(), 1, 1)
+    sample.add(body, first)
 
 
 def waiting(scorer: Scorer, metrics: Metrics, packed: list[Any]) -> float:
