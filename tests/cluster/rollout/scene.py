@@ -10,7 +10,6 @@ from typing import Any
 
 from components.cluster.rollout import RolloutDelivery
 from lockgate.project.rollout import Rollout
-from lockgate.rollout.lifecycle import ACTIVE
 from lockgate.rollout.resource import Status
 from lockgate.shipping.folder import CARD, EXAMPLE, Example
 from lockgate.shipping.names import revision_name
@@ -147,10 +146,19 @@ class Scene:
 
         return self.until(is_done, seconds, f"the end of {name}")
 
-    def withdraw(self) -> None:
-        """Takes the candidate out of the spec, and waits until that is carried out."""
-        self.patch({"spec": {"candidate": None}})
-        self.until(lambda s: s.stage not in ACTIVE, ROLLOUT_SECONDS, "the end of what was withdrawn")
+    def answered(self, seconds: float) -> None:
+        """Waits until all requests of a whole second are answered.
+
+        Raises:
+            TimeoutError: they are not, all the time.
+        """
+
+        def is_answered() -> bool:
+            window = self.traffic.window()
+            wait_for(lambda: window.total > self.traffic.rate, 60, "a second of answers")
+            return not window.lost()
+
+        wait_for(is_answered, seconds, "a second in which everything is answered")
 
     @property
     def exists(self) -> bool:
