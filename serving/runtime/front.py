@@ -5,39 +5,28 @@ here; whatever needs more (binary tensors, cloud events, metadata, metrics) goes
 """
 
 import asyncio
-import logging
 import re
 import secrets
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Any
 
 import orjson
 
 from lockgate.shipping.decode import RequestError
-from serving.runtime.batcher import Batcher, Overloaded, Slice
+from serving.runtime.batcher import Batcher, Slice
 from serving.runtime.guard import Application, Message, Receive, Send, TooLargeError, too_large
 from serving.runtime.health import Health
 from serving.runtime.metrics import Metrics
 from serving.runtime.protocols import V1, V2, NotPlain
+from serving.runtime.replies import CLOSE, REVISION, Failed, refusal, respond, revision_digits
+from serving.runtime.room import LARGE_BYTES, Held, Room
 from serving.runtime.sample import PATH, First, Sample, first_rows
 from serving.runtime.scorer import Scorer
 
-log = logging.getLogger("lockgate.serving")
-
-# Reading a body of some hundred rows takes as long as a call of the model: longer ones are read in a thread.
-LARGE_BYTES = 1 << 16
-# Bodies that may be on their way at once, in multiples of the largest allowed one.
-BODIES = 4
 ID = re.compile(rb"[\x21-\x7e]{1,128}")
 LONG_WAY = frozenset({b"inference-header-content-length", b"ce-specversion"})
-JSON = (b"content-type", b"application/json")
-CLOSE = (b"connection", b"close")
-RETRY = (b"retry-after", b"1")
 CLOSED = "/v2/repository"  # the guard says why
-REVISION = "x-lockgate-revision"  # clients that send it back stay with the revision, where the route says so
 GONE = 499  # nginx' code for a client that left before its answer
 
 
@@ -56,6 +45,7 @@ class Front:
         metrics: is told of every prediction request.
         sample: is told of every one that succeeded.
         health: says whether the server is ready, and whether it is about to stop.
+        room: for bodies.
         max_rows: of a request.
         max_bytes: of a request's body.
     """
@@ -69,6 +59,7 @@ class Front:
         metrics: Metrics,
         sample: Sample,
         health: Health,
+        room: Room,
         max_rows: int,
         max_bytes: int,
     ) -> None:
@@ -79,6 +70,7 @@ class Front:
         self._sample = sample
         self._revision = (REVISION.encode(), revision_digits(sample.digest).encode())
         self._health = health
+        self._room = room
         self._max_bytes = max_bytes
         self._predict: Mapping[str, V1 | V2] = {
             f"/v1/models/{name}:predict": V1(scorer.packing, max_rows),
@@ -87,7 +79,6 @@ class Front:
         self._ready = frozenset({"/v2/health/ready", f"/v2/models/{name}/ready", f"/v1/models/{name}"})
         sentence = f"Nothing takes a POST here. Predictions are at {' and '.join(self._predict)}."
         self._no_such = orjson.dumps({"error": sentence})
-        self.bytes = 0
         self._ids = map(f"{secrets.token_hex(6)}-{{:x}}".format, count(1))
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -111,7 +102,7 @@ class Front:
         given, expected, is_long = _read(scope["headers"])
         named = given if ID.fullmatch(given) else next(self._ids).encode()
         headers: list[tuple[bytes, bytes]] = [(b"x-request-id", named), self._revision]
-        held, body, first = Held(self), b"", None
+        held, body, first = Held(self._room), b"", None
         try:
             if expected > self._max_bytes:
                 raise too_large(self._max_bytes)
@@ -149,7 +140,7 @@ class Front:
             status, answers = 400, orjson.dumps({"error": str(error)})
         await respond(send, status, answers, self._closed([]))
 
-    async def _body(self, receive: Receive, held: "Held") -> bytes:
+    async def _body(self, receive: Receive, held: Held) -> bytes:
         parts: list[bytes] = []
         size, is_more = 0, True
         while is_more:
@@ -164,16 +155,6 @@ class Front:
             if size > held.bytes:  # a body whose length was not declared
                 held.add(size - held.bytes)
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def check_room(self) -> None:
-        """Refuses a large body while the server holds as many as it may.
-
-        Raises:
-            Overloaded: try again in a second.
-        """
-        if self.bytes > BODIES * self._max_bytes:
-            self._metrics.refused["overloaded"] += 1
-            raise Overloaded
 
     async def _answer(self, protocol: V1 | V2, body: bytes, request_id: bytes) -> tuple[bytes, First]:
         if len(body) <= LARGE_BYTES:
@@ -239,30 +220,6 @@ class Front:
         return closing
 
 
-class Held:
-    """The bytes that one request holds of those that the server may hold for all."""
-
-    def __init__(self, front: Front) -> None:
-        self.bytes = 0
-        self._front = front
-
-    def add(self, count: int) -> None:
-        """Counts more bytes; small requests always have room.
-
-        Raises:
-            Overloaded: there is no room.
-        """
-        self.bytes += count
-        self._front.bytes += count
-        if self.bytes > LARGE_BYTES:
-            self._front.check_room()
-
-    def release(self) -> None:
-        """Counts them no longer."""
-        self._front.bytes -= self.bytes
-        self.bytes = 0
-
-
 def _read(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, int, bool]:
     """The request's id, the length of its body (0: not said), and whether it must take the long way."""
     given, length, is_long = b"", b"", False
@@ -274,38 +231,3 @@ def _read(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, int, bool]:
         elif key in LONG_WAY:
             is_long = True
     return given, int(length) if length.isdigit() else 0, is_long
-
-
-def revision_digits(digest: str) -> str:
-    """What names a revision in the header: the first eight digits of its digest."""
-    return digest[:8]
-
-
-class Failed(Exception):
-    """KServe's application failed after it had answered."""
-
-
-def refusal(error: Exception, request_id: str) -> tuple[int, str, tuple[tuple[bytes, bytes], ...]]:
-    """The status, the sentence and more headers for a request that is not answered.
-
-    What is the server's fault is logged with the request's id and the lines of code, without the error's own
-    words: TensorFlow's may quote values of the request.
-    """
-    if isinstance(error, TooLargeError):
-        return 413, str(error), (CLOSE,)
-    if isinstance(error, RequestError):
-        return 400, str(error), ()
-    if isinstance(error, Overloaded):
-        return 503, "Too many requests wait already: this one was not read. Try again in a second.", (RETRY,)
-    places = [f"{place.filename}:{place.lineno}" for place in traceback.extract_tb(error.__traceback__)[-4:]]
-    log.error("request %s failed: %s at %s", request_id, type(error).__name__, " < ".join(reversed(places)))
-    if isinstance(error, ArithmeticError):
-        return 500, str(error), ()
-    return 500, f"The server failed; its log names the request {request_id}.", ()
-
-
-async def respond(send: Send, status: int, body: bytes, headers: Any) -> None:
-    """Sends a whole answer in JSON."""
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [JSON, length, *headers]})
-    await send({"type": "http.response.body", "body": body})

@@ -19,9 +19,11 @@ from lockgate.errors import ServingError
 from lockgate.shipping.decode import RequestError
 from lockgate.shipping.packing import Packed
 from serving.runtime.batcher import Batcher, Slice
-from serving.runtime.front import ID, LARGE_BYTES, REVISION, Held, refusal, revision_digits
+from serving.runtime.front import ID
 from serving.runtime.metrics import Metrics
+from serving.runtime.replies import REVISION, refusal, revision_digits
 from serving.runtime.requests import datatype, from_v2, inputs_of
+from serving.runtime.room import LARGE_BYTES, Held, Room
 from serving.runtime.sample import First
 from serving.runtime.scorer import Scorer
 
@@ -48,7 +50,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         metrics: is told of every prediction request.
         max_rows: of a request.
         new_id: makes an id for a request that brings none.
-        hold: counts a request's bytes among those that the server may hold for all, HTTP's included.
+        room: for bodies, HTTP's included.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         metrics: Metrics,
         max_rows: int,
         new_id: Callable[[], str],
-        hold: Callable[[], Held],
+        room: Room,
     ) -> None:
         super().__init__(dataplane, repository)
         self._name = name
@@ -72,7 +74,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         self._metrics = metrics
         self._max_rows = max_rows
         self._new_id = new_id
-        self._hold = hold
+        self._room = room
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's name for it
         """Predicts; a request that is not allowed ends with INVALID_ARGUMENT and the column's name."""
@@ -82,7 +84,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         context.set_trailing_metadata((("x-request-id", named),))
         await context.send_initial_metadata(self._revision)
         answer, first, status, sentence = None, None, StatusCode.OK, ""
-        held = self._hold()
+        held = Held(self._room)
         try:
             held.add(request.ByteSize())
             answer, first = await self._answer(request, named, is_large=held.bytes > LARGE_BYTES)

@@ -33,12 +33,13 @@ from lockgate.shipping.decode import RequestError  # noqa: E402
 from serving.runtime import rpc  # noqa: E402
 from serving.runtime.batcher import Batcher, sizes  # noqa: E402
 from serving.runtime.draining import DrainingServer  # noqa: E402
-from serving.runtime.front import Front, Held  # noqa: E402
+from serving.runtime.front import Front  # noqa: E402
 from serving.runtime.guard import protect  # noqa: E402
 from serving.runtime.health import Health  # noqa: E402
 from serving.runtime.metrics import Metrics, score_bounds  # noqa: E402
 from serving.runtime.model import TabularModel  # noqa: E402
 from serving.runtime.protocols import lenient  # noqa: E402
+from serving.runtime.room import Room  # noqa: E402
 from serving.runtime.sample import Sample  # noqa: E402
 from serving.runtime.scorer import Scorer  # noqa: E402
 
@@ -54,7 +55,7 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         "lockgate": {"handlers": ["err"], "level": "INFO", "propagate": False},
         # KServe writes up to four lines per request at INFO; that costs a third of the throughput. Its lines
-        # on errors hold the errors' words, which may quote a request; ours (`front.refusal`) do not.
+        # on errors hold the errors' words, which may quote a request; ours (`replies.refusal`) do not.
         "kserve": {"handlers": ["err"], "level": "CRITICAL", "propagate": False},
         "kserve.trace": {"handlers": ["err"], "level": "CRITICAL", "propagate": False},
         "uvicorn": {"handlers": ["err"], "level": "WARNING", "propagate": False},
@@ -146,6 +147,7 @@ class Server(kserve.ModelServer):  # type: ignore[misc]
         REGISTRY.register(metrics)
         batcher = Batcher(scorer, metrics, limits.waiting)
         scorer.warm_up(sizes())
+        room = Room(limits.bytes, metrics)
         self.register_model(TabularModel(name, scorer, batcher, limits.rows))
         self._front = Front(
             app,
@@ -155,6 +157,7 @@ class Server(kserve.ModelServer):  # type: ignore[misc]
             metrics,
             Sample(digest),
             self._health,
+            room,
             limits.rows,
             limits.bytes,
         )
@@ -168,7 +171,7 @@ class Server(kserve.ModelServer):  # type: ignore[misc]
             metrics,
             limits.rows,
             lambda: secrets.token_hex(8),
-            lambda: Held(self._front),
+            room,
         )
 
     def run(self) -> bool:

@@ -11,8 +11,8 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 from prometheus_client.parser import text_string_to_metric_families
 
 from lockgate.shipping.folder import folder_digest
-from serving.runtime.front import LARGE_BYTES
 from serving.runtime.metrics import PROBABILITIES, SERIES
+from serving.runtime.room import LARGE_BYTES
 
 ROW = {"distance": 500, "carrier": "UA", "Zeit é": 1380604500}
 OTHER = {"distance": 2900, "carrier": "Geheim-4711", "Zeit é": 1380660000}

@@ -10,7 +10,7 @@ import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from serving.runtime.front import LARGE_BYTES
+from serving.runtime.room import LARGE_BYTES
 from serving.runtime.rpc import AT_ONCE
 
 ROW = {"distance": 500, "carrier": "UA", "Zeit é": 1380604500}
