@@ -1,9 +1,9 @@
 """The rollout of `make run`: two pushed models, the requests of the months after, a quick policy."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lockgate.project import Project
 from lockgate.rollout.policy import Agreement, Analysis, Difference, Labels, Latency, Mirror, Step
@@ -21,7 +21,6 @@ from serving.laptop.rollout import Requests, lead
 if TYPE_CHECKING:
     import polars as pl
 
-    from lockgate.training.spec import ModelSpec
     from serving.controller.loop import Looked
 
 # The live split's first month; it is sent over and over where the rollout takes longer.
@@ -79,16 +78,16 @@ def demonstrate(
         spec,
         revisions[candidate],
         lambda revision: folders[revision.digest],
-        requests(workspace, run, stable, rate),
+        requests(project, workspace, run, stable, rate),
         watch,
     )
 
 
-def requests(workspace: Workspace, run: RunFolder, model: Path, rate: float) -> Requests:
+def requests(project: Project, workspace: Workspace, run: RunFolder, model: Path, rate: float) -> Requests:
     """The rows of the live split's first month as requests, in their order, and what came true of them.
 
     Raises:
-        DataError: there is no live split, and no test split either.
+        DataError: there is no live split with rows, and no test split either.
     """
     import orjson
 
@@ -100,33 +99,44 @@ def requests(workspace: Workspace, run: RunFolder, model: Path, rate: float) -> 
     spec = ModelSpec.load(model / "model.json")
     place = run.artifact("collect", "snapshot")
     if place is None:
-        raise DataError("The last run has no snapshot.", "Its rows are the requests.", "Run `lockgate run`.")
+        raise DataError(
+            f"Run {run.path.name} has no snapshot.", "Its rows are the requests.", "Run `lockgate run`."
+        )
     snapshot = load(place)
     split = "live" if snapshot.rows_of("live") else "test"
     names = [column.name for column in spec.inputs]
-    rows = read(workspace, snapshot, split, [*names, *({spec.label} - set(names))])
-    begin = next((p.time_min for p in snapshot.partitions if p.split == split and p.time_min), None)
-    dates = [column.name for column in spec.inputs if column.kind == "date"]
-    if begin is not None and dates:
-        rows = rows.sort(dates[0]).filter(_within(dates[0], begin + MONTH))
+    time = project.data.time
+    rows = read(workspace, snapshot, split, list(dict.fromkeys([*names, spec.label, *filter(None, [time])])))
+    if time is not None and not rows.is_empty():
+        rows = rows.sort(time).filter(_first_month(time))
     if rows.is_empty():
-        raise DataError("The project has no rows to send.", "The live or the test split's are sent.", "")
+        raise DataError(
+            "The project has no rows to send.",
+            "The live or the test split's are sent.",
+            "Give one of them a span that has rows, in project.yaml.",
+        )
     instances = v1_instances(json_values(rows, spec.inputs))
     bodies: Sequence[bytes] = [orjson.dumps({"instances": [each]}) for each in instances]
-    return Requests(bodies, rate, labelled_rows(bodies, rows[spec.label].to_list(), spec))
+    return Requests(bodies, rate, labelled_rows(bodies, rows, project, spec.classes))
 
 
-def labelled_rows(bodies: Sequence[bytes], values: Sequence[Any], spec: "ModelSpec") -> Labelled | None:
+def labelled_rows(
+    bodies: Sequence[bytes], rows: "pl.DataFrame", project: Project, classes: tuple[str, ...]
+) -> Labelled | None:
     """What came true of the requests; None where the label is not one of two."""
-    if spec.task != "binary":
+    from lockgate.data.label import encode_label, has_label
+
+    if project.task != "binary":
         return None
-    return Labelled.of(bodies, [None if value is None else int(value == spec.positive) for value in values])
+    is_known = rows.select(has_label(rows.schema[project.data.label], project)).to_series()
+    truths = iter(encode_label(rows.filter(is_known), project, classes))
+    return Labelled.of(bodies, [int(next(truths)) if known else None for known in is_known])
 
 
-def _within(column: str, end: datetime) -> "pl.Expr":
+def _first_month(time: str) -> "pl.Expr":
     import polars as pl
 
-    return pl.col(column) < end
+    return pl.col(time) < pl.col(time).min() + MONTH
 
 
 def _revision(card: ModelCard, folder: Path, project: Project) -> ModelRevision:
