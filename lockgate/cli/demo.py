@@ -1,8 +1,11 @@
 """`lockgate rollout demo`: a rollout on this machine, from two models to a verdict."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_args
 
 import typer
@@ -10,7 +13,7 @@ from rich.console import Console
 
 from lockgate.cli.place import Place
 from lockgate.cli.rollout_live import Live, summary
-from lockgate.cli.run import REUSABLE, complete
+from lockgate.cli.run import REUSABLE, complete, end_as_by_ctrl_c
 from lockgate.cli.summary import pushed_card
 from lockgate.cli.view import print_failure, print_summary, shown_path, terminal
 from lockgate.errors import ConfigError, LockgateError
@@ -20,9 +23,11 @@ from lockgate.workspace import Workspace, link_tree
 
 if TYPE_CHECKING:
     from lockgate.run_folder import RunFolder
+    from serving.laptop.spoil import Fault
 
 # The later model's workspace, within the project's.
 LATER = "later"
+ANYWAY = "Add --bad errors to see a bad copy of the champion instead."
 
 
 def rollout_demo(project: Path, workspace: str | None, bad: str | None, rate: float) -> int:
@@ -39,23 +44,27 @@ def rollout_demo(project: Path, workspace: str | None, bad: str | None, rate: fl
     from serving.laptop.demo import demonstrate
 
     console = terminal()
+    fault = None if bad is None else fault_of(bad)
     place = Place.find(project, workspace)
     run = place.last_run()
-    if bad is None and pushed_card(run) is None:
-        print_failure(console, "The last run pushed no model, so there is no rollout.", [])
+    if fault is None and pushed_card(run) is None:
+        why = [f"Its report says why: {shown_path(run.report)}", ANYWAY]
+        print_failure(console, "The last run pushed no model, so there is no rollout.", why)
         return 0
     stable = model_folder(place.workspace, None)
-    if bad is None:
-        candidate = retrained(console, place, stable)
-        if candidate is None:
-            return 0
-    else:
-        candidate = spoiled(place, stable, bad)
-    what = "retrained with later months" if bad is None else f"spoiled on purpose: {bad}"
-    console.print(
-        f"\n [bold]Rollout[/bold]  {stable.name[:8]} is stable, {candidate.name[:8]} the candidate, {what}\n"
-    )
-    with Live(console) as live:
+    end_as_by_ctrl_c()
+    with ExitStack() as stack:
+        if fault is None:
+            again = f"lockgate rollout demo {project}" + (f" --workspace {workspace}" if workspace else "")
+            candidate = retrained(console, place, stable, again)
+            if candidate is None:
+                return 0
+        else:
+            candidate = stack.enter_context(spoiled(place, stable, fault))
+        what = "retrained with later months" if fault is None else f"spoiled on purpose: {fault}"
+        said = f"{stable.name[:8]} is stable, {candidate.name[:8]} the candidate, {what}"
+        console.print(f"\n [bold]Rollout[/bold]  {said}\n")
+        live = stack.enter_context(Live(console))
         record = demonstrate(place.project, place.workspace, run, stable, candidate, rate, live.show)
     record.save(run.rollout)
     _write_report(console, place, run)
@@ -70,14 +79,20 @@ def is_as_it_should(record: RolloutRecord, bad: str | None) -> bool:
     return record.outcome == "RolledBack" and not record.failed_stable
 
 
-def retrained(console: Console, place: Place, stable: Path) -> Path | None:
+def retrained(console: Console, place: Place, stable: Path, again: str) -> Path | None:
     """The folder of the same model, retrained with later months and judged beside the stable one.
 
     It has a workspace of its own, so that the project's champion stays who it is. What has not changed since
     it was last trained is taken from there.
 
+    Args:
+        console: shows the run.
+        place: the project and its workspace.
+        stable: the champion's folder.
+        again: the command that goes on after Ctrl-C.
+
     Returns:
-        None where a gate is closed: then there is nothing to roll out.
+        None where there is nothing to roll out: a gate is closed, or the retrained model is the stable one.
 
     Raises:
         ConfigError: the project is not split by time.
@@ -93,25 +108,27 @@ def retrained(console: Console, place: Place, stable: Path) -> Path | None:
         run = RunFolder(workspace.new_run())
         console.print("\n [bold]The candidate[/bold]  the same model, retrained with later months\n")
         reusable = [step for step in REUSABLE if step != "evaluate"]  # its champion may be another one now
-        if code := complete(console, own, run, reusable, "lockgate rollout demo"):
+        if code := complete(console, own, run, reusable, again):
             raise typer.Exit(code)
     card = pushed_card(run)
     if card is None:
         why = "The retrained model was rejected, so there is no rollout."
-        print_failure(console, why, [f"Its report says why: {shown_path(run.report)}"])
+        print_failure(console, why, [f"Its report says why: {shown_path(run.report)}", ANYWAY])
+        return None
+    if card.content == stable.name:
+        print_failure(console, "The retrained model is the stable one, so there is no rollout.", [ANYWAY])
         return None
     folder: Path = workspace.models / card.content
     return folder
 
 
-def spoiled(place: Place, stable: Path, bad: str) -> Path:
-    """The folder of a bad copy of the stable model.
+def fault_of(bad: str) -> "Fault":
+    """The fault of that name.
 
     Raises:
         ConfigError: there is no such fault.
     """
-    from serving.laptop.spoil import Fault, spoil
-    from serving.runtime.__main__ import quiet
+    from serving.laptop.spoil import Fault
 
     # Without a limit on a process's memory, one that leaks takes the whole machine's.
     faults: list[Fault] = [fault for fault in get_args(Fault) if fault != "memory"]
@@ -120,9 +137,19 @@ def spoiled(place: Place, stable: Path, bad: str) -> Path:
         raise ConfigError(
             f"--bad is {bad!r}.", f"A candidate can be bad by {', '.join(faults)}.", "Choose one of them."
         )
-    with quiet():
-        folder: Path = spoil(stable, place.workspace.root / LATER / "models", fault)
-    return folder
+    return fault
+
+
+@contextmanager
+def spoiled(place: Place, stable: Path, fault: "Fault") -> Iterator[Path]:
+    """The folder of a bad copy of the stable model, which is there while the context lasts."""
+    from serving.laptop.spoil import spoil
+    from serving.runtime.__main__ import quiet
+
+    with TemporaryDirectory(prefix=".spoiled-", dir=place.workspace.root) as folder:
+        with quiet():
+            copy: Path = spoil(stable, Path(folder), fault)
+        yield copy
 
 
 def later(project: Project) -> Project:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lockgate.cli.view import shown_path
 from lockgate.config import read_project
 from lockgate.errors import ConfigError
 from lockgate.project import Project
@@ -41,6 +42,6 @@ class Place:
             raise ConfigError(
                 f"There is no run {chosen!r} in {self.workspace.root}." if chosen else "There is no run yet.",
                 f"The last runs there: {known}.",
-                f"Start one with `lockgate run {self.folder.name}`.",
+                f"Start one with `lockgate run {shown_path(self.folder)}`.",
             )
         return RunFolder(runs[chosen])

@@ -102,7 +102,8 @@ def demo(
     ] = None,
     rate: Annotated[float, typer.Option(help="Requests a second.", min=1, max=2000)] = 300,
     workspace: Annotated[
-        str | None, typer.Option("--workspace", help="Default: .lockgate beside it.")
+        str | None,
+        typer.Option("--workspace", help="As of `lockgate run`. Default: .lockgate beside project.yaml."),
     ] = None,
 ) -> None:
     """Roll a model out on this machine: real servers, a real proxy, real requests, the same judgement."""

@@ -74,14 +74,19 @@ def complete(console: Console, place: Place, run: RunFolder, reuse: Sequence[str
     return 0
 
 
+def end_as_by_ctrl_c() -> None:
+    """Lets SIGTERM and a closed terminal end this process as Ctrl-C does: it cleans up first."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
 @contextlib.contextmanager
 def _children_ended() -> Iterator[None]:
     """On Ctrl-C, lets the steps' processes save what they have before this one ends.
 
     A terminal tells them, too; those that go on were not told, because this process alone was.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # a closed terminal is a Ctrl-C, too
+    end_as_by_ctrl_c()
     try:
         yield
     except KeyboardInterrupt:

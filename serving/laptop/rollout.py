@@ -69,7 +69,9 @@ def lead(
         while not record.is_ended:
             if record.seconds > LONGEST_SECONDS:
                 raise ServingError(
-                    f"The rollout did not end in {LONGEST_SECONDS:g} s: {shelf.status.message}."
+                    f"The rollout did not end in {LONGEST_SECONDS:g} s: {shelf.status.message}.",
+                    "Its steps and deadlines must come to less.",
+                    "Send more requests a second, where this machine can.",
                 )
             looked = tick(ports, datetime.now(UTC))
             assert looked is not None
@@ -91,7 +93,9 @@ def _until_served(ports: Ports, spec: Spec) -> None:
         passed = (datetime.now(UTC) - began).total_seconds()
         if passed > spec.analysis.prepare_seconds or looked.look.evidence is not None:
             raise ServingError(
-                f"The stable model does not serve after {passed:.0f} s: {looked.status.message}."
+                f"The stable model does not serve after {passed:.0f} s: {looked.status.message}.",
+                f"It has {spec.analysis.prepare_seconds:g} s.",
+                "Serve it alone, by `lockgate serve`: it says more.",
             )
         pause.wait(0.2)
 
