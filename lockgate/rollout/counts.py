@@ -42,10 +42,9 @@ class Counts(Record):
     def since(self, earlier: "Counts") -> "Counts":
         """What was counted after `earlier`; where a server began anew, what it has counted since then."""
         grown = all(self.codes.get(code, 0) >= count for code, count in earlier.codes.items())
-        if not grown or (earlier.latency_bounds, earlier.score_bounds) != (
-            self.latency_bounds,
-            self.score_bounds,
-        ):
+        # A server that had no score yet has named no bounds.
+        is_scored_alike = not earlier.scores or earlier.score_bounds == self.score_bounds
+        if not grown or earlier.latency_bounds != self.latency_bounds or not is_scored_alike:
             return self
         scores = {
             label: _minus(counts, earlier.scores.get(label, ())) for label, counts in self.scores.items()
@@ -59,18 +58,25 @@ class Counts(Record):
         )
 
     def __add__(self, other: "Counts") -> "Counts":
-        """Both servers' counts; of other bounds, the histogram is left out."""
+        """Both servers' counts; where their histograms have other bounds, those of `other` are left out."""
         codes = {c: self.codes.get(c, 0) + other.codes.get(c, 0) for c in {*self.codes, *other.codes}}
+        seconds, scores = self, self
         if not self.latency:
-            return other.model_copy(update={"codes": codes, "memory": max(self.memory, other.memory)})
-        is_alike = self.score_bounds == other.score_bounds
-        labels = {*self.scores, *other.scores} if is_alike else ()
+            seconds = other
+        elif self.latency_bounds == other.latency_bounds:
+            seconds = self.model_copy(update={"latency": _plus(self.latency, other.latency)})
+        if not self.scores:
+            scores = other
+        elif self.score_bounds == other.score_bounds:
+            labels = {*self.scores, *other.scores}
+            values = {x: _plus(self.scores.get(x, ()), other.scores.get(x, ())) for x in labels}
+            scores = self.model_copy(update={"scores": values})
         return Counts(
             codes=codes,
-            latency=_plus(self.latency, other.latency),
-            latency_bounds=self.latency_bounds,
-            scores={x: _plus(self.scores.get(x, ()), other.scores.get(x, ())) for x in labels},
-            score_bounds=self.score_bounds if is_alike else (),
+            latency=seconds.latency,
+            latency_bounds=seconds.latency_bounds,
+            scores=scores.scores,
+            score_bounds=scores.score_bounds,
             memory=max(self.memory, other.memory),
         )
 

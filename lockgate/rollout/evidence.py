@@ -21,6 +21,8 @@ from lockgate.rollout.shares import Shares
 from lockgate.rollout.twosample import Floats
 
 Stage = Literal["mirroring", "stepping", "soaking"]
+# What of the analysis the e-values depend on.
+LIMITS = {"errors", "latency", "scores", "agreement", "labels", "split_tolerance"}
 SourceState = Literal["ok", "no_traffic", "no_metrics", "failing"]
 
 
@@ -36,8 +38,8 @@ class Ledger(Record):
 
     `seconds` is the latency measure's limit; `score_labels` and `score_bounds` say what the score measure's
     cuts are. All three are fixed when the rollout begins, so that the data do not choose what they are
-    judged by. `soak` holds, for errors and latency, the evidence of the present soak where no stable requests
-    are there to compare with.
+    judged by. `rules` are the policy's, by which it was begun. `soak` holds, for errors and latency, the
+    evidence of the present soak where no stable requests are there to compare with.
     """
 
     errors: Shares
@@ -46,6 +48,7 @@ class Ledger(Record):
     agreement: Agreement = Agreement()
     labels: Losses = Losses()
     split: Split
+    rules: str
     seconds: float = DEFAULT_SECONDS
     score_labels: tuple[str, ...] = ()
     score_bounds: tuple[float, ...] = ()
@@ -82,10 +85,20 @@ def begin(policy: Policy, before: Counts) -> Ledger:
         latency=latency.begin(policy, _first(slow, timed, latency.SLOW)),
         scores=scores.begin(policy, before) if before.scores else None,
         split=Split.begin(len(policy.steps)),
+        rules=rules(policy),
         seconds=seconds,
         score_labels=tuple(sorted(before.scores)),
         score_bounds=before.score_bounds,
     )
+
+
+def rules(policy: Policy) -> str:
+    """What the evidence is evidence on: weights and limits, as text.
+
+    Under others it proves nothing. What α, power and times make of it is no part of them.
+    """
+    limits = policy.analysis.model_dump_json(include=LIMITS)
+    return f"{','.join(map(str, policy.carried))} {limits}"
 
 
 def folded(ledger: Ledger, interval: Interval, policy: Policy) -> Ledger:

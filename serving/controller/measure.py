@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lockgate.rollout.counts import Counts, Interval
-from lockgate.rollout.evidence import Evidence, Source, Stage, begin, folded
+from lockgate.rollout.evidence import Evidence, Source, Stage, begin, folded, rules
 from lockgate.rollout.lifecycle import JUDGED, Seen
 from lockgate.rollout.measures.infrastructure import Pods
 from lockgate.rollout.resource import Status
@@ -39,7 +39,8 @@ def look(
     }
     counted = counters.read(rollout, names)
     known = rollout_id(status)
-    if memory is None or memory.rollout != known or is_ready:
+    is_of_now = memory is not None and memory.rollout == known
+    if memory is None or not is_of_now or is_ready or memory.ledger.rules != rules(rollout.spec.policy):
         memory = _first(rollout, counted, fleet, now)
         if is_ready:
             return Look(None, memory)
@@ -71,6 +72,7 @@ def _first(rollout: Rollout, counted: Mapping[Side, Counted], fleet: FleetSeen, 
         servers={name: counts for side in counted.values() for name, counts in side.servers.items()},
         unread=tuple(name for side in counted.values() for name in side.unread),
         looked=now,
+        asked=now,
         restarts={side: pods.restarts for side, pods in fleet.pods.items()},
     )
 
@@ -87,7 +89,8 @@ def _interval(
     status = rollout.status
 
     def grown(side: Side) -> Counts:
-        # A server that was not there at the last look has begun since.
+        # A server that was not there at the last look has begun since. One that could not be read then has
+        # counted for longer than the others: an outage of before would be held against its side alone.
         new = (
             counts.since(memory.servers[name]) if name in memory.servers else counts
             for name, counts in counted[side].servers.items()
@@ -97,7 +100,9 @@ def _interval(
 
     candidate = grown("candidate")
     live_since = memory.live_since or (now if candidate.requests else None)
-    is_whole = not any(side.failures for side in counted.values())
+    read = {name for side in counted.values() for name in side.servers}
+    is_unread = memory.unread or any(side.unread for side in counted.values())
+    is_whole = not is_unread and memory.servers.keys() <= read
     is_steady = (
         status.stage == "stepping"
         and not rollout.spec.sticky_header
@@ -130,14 +135,13 @@ def _remembered(
 ) -> Memory:
     limit = rollout.spec.analysis.infrastructure.memory
     used = total(counted["candidate"]).memory
-    servers = {name: counts for side in counted.values() for name, counts in side.servers.items()}
     return memory.model_copy(
         update={
             "ledger": folded(memory.ledger, interval, rollout.spec.policy),
-            # Of a server that could not be read this time, what it had counted last stays.
-            "servers": {**memory.servers, **servers},
-            "unread": tuple(name for name in memory.unread if name not in servers),
+            "servers": {name: counts for side in counted.values() for name, counts in side.servers.items()},
+            "unread": tuple(name for side in counted.values() for name in side.unread),
             "looked": now,
+            "asked": now if interval.stable.requests + interval.candidate.requests else memory.asked,
             "live_since": memory.live_since or (now if interval.candidate.requests else None),
             "is_disturbed": not _is_as_wanted(rollout, seen),
             "memory_looks": memory.memory_looks + 1 if used >= limit else 0,
@@ -160,7 +164,7 @@ def _evidence(
 ) -> Evidence:
     status = rollout.status
     if source is None:
-        said = f"none since {memory.looked:%H:%M:%S} UTC" if not has_traffic else ""
+        said = f"none since {memory.asked:%H:%M:%S} UTC" if not has_traffic else ""
         source = Source(state="ok" if has_traffic else "no_traffic", said=said)
     candidate = fleet.pods.get("candidate", PodsSeen())
     restarts = {side: pods.restarts - memory.restarts.get(side, 0) for side, pods in fleet.pods.items()}

@@ -31,15 +31,17 @@ class Memory(Record):
 
     `rollout` names the rollout that it belongs to; `servers` holds what each server had counted at the last
     look, by its id, and `restarts` how often each side's pods had been started again when the rollout began.
-    `unread` are servers that could not be read when the rollout began, nor since: what they have counted
-    until they are read belongs to no interval. `looked` is the time of the last look, `live_since` when the
-    candidate had its first request. `is_disturbed` says that the route was not as wanted at the last look.
+    `unread` are servers that could not be read then: what they have counted until they are read belongs to
+    no interval. `looked` is the time of the last look, `asked` that of the last one that found requests,
+    `live_since` when the candidate had its first. `is_disturbed` says that the route was not as wanted at the
+    last look.
     """
 
     rollout: str
     ledger: Ledger
     servers: Mapping[str, Counts]
     looked: datetime
+    asked: datetime
     restarts: Mapping[str, int] = {}
     unread: tuple[str, ...] = ()
     live_since: datetime | None = None
