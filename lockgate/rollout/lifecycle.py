@@ -88,6 +88,13 @@ def advance(
     return _shown(model, spec, _retired(model, spec, status, seen, now), seen.stable.ready_pods)
 
 
+def placed(spec: Spec, status: Status) -> Status:
+    """The status, its step that of its weight, where the spec's steps were changed under way."""
+    if status.step < 0 or status.stage not in JUDGED:
+        return status
+    return status.model_copy(update={"step": spec.policy.step_of(status.weight)})
+
+
 def orders(model: str, spec: Spec, status: Status, seen: Seen, now: datetime) -> Orders:
     """What must exist for this status."""
     candidate = spec.candidate if spec.candidate and spec.candidate.digest == status.candidate else None
@@ -159,8 +166,15 @@ def _idle(model: str, spec: Spec, status: Status, wishes: Wishes, now: datetime)
     if rejected is not None and candidate.digest == rejected.digest and wishes.retry == rejected.retry:
         if status.stage == "rolledBack" and status.candidate == candidate.digest:
             return status
+        said = f"revision {candidate.digest[:8]} was rolled back before: {rejected.message}"
         return status.model_copy(
-            update={"candidate": candidate.digest, "stage": "rolledBack", "settled": False}
+            update={
+                "candidate": candidate.digest,
+                "stage": "rolledBack",
+                "settled": False,
+                "reason": rejected.reason,
+                "message": said,
+            }
         )
     if not is_done or spec.paused or wishes.paused:
         return status
@@ -200,7 +214,8 @@ def _active(
         return _ended(status, "Withdrawn", "Withdrawn", "the spec no longer has the candidate", now)
     if candidate.digest != status.candidate:
         said = f"revision {revision_name(model, candidate.digest)} came before this rollout's end"
-        return _begun(model, candidate, _ended(status, "Superseded", "Superseded", said, now), now)
+        # What goes for every candidate goes for this one: none begins that was rejected, or during a pause.
+        return _idle(model, spec, _ended(status, "Superseded", "Superseded", said, now), wishes, now)
     if (why := _objection(model, spec, status, seen, wishes, decision, now)) is not None:
         return _back(status, wishes, *why, now)
     if means(wishes.promote, model, candidate.digest) and seen.candidate.state == "ready":
@@ -225,6 +240,10 @@ def _objection(
         return "Aborted", "it was aborted by hand"
     if decision is not None and decision.action is Action.ROLL_BACK:
         return decision.code.value, decision.reason
+    if decision is not None and decision.action is Action.ADVANCE and seen.candidate.state == "starting":
+        passed = _passed(status, now)
+        if passed >= _longest(spec) + spec.analysis.prepare_seconds:
+            return "NotReady", f"not all of its pods were ready after {passed:.0f} s: {seen.candidate.reason}"
     return _fault(spec, status, seen, now)
 
 
@@ -239,10 +258,16 @@ def _led(
             return _waiting(status, "Preparing", said, is_held=False)
         is_mirrored = seen.can_mirror and spec.mirror.percent > 0
         return _mirrored(spec, status, now) if is_mirrored else _stepped(spec, status, "it is ready", now)
-    if decision is None:
-        return status
+    return status if decision is None else _followed(spec, status, seen, decision, now)
+
+
+def _followed(spec: Spec, status: Status, seen: Seen, decision: Decision, now: datetime) -> Status:
+    """What the decision asks for, in a stage that is judged."""
     if decision.action is Action.HOLD:
         return _waiting(status, decision.code.value, decision.reason, is_held=decision.code in HELD)
+    if seen.candidate.state != "ready":
+        said = f"more requests come when all of its pods serve: {seen.candidate.reason}"
+        return _waiting(status, "NotServing", said, is_held=False)
     if status.stage == "soaking":
         return _promoted(status, "Fine", decision.reason, now)
     return _stepped(spec, status, decision.reason, now)
@@ -254,7 +279,7 @@ def _fault(spec: Spec, status: Status, seen: Seen, now: datetime) -> tuple[str, 
     if health.state == "hopeless":
         return "NotServing", f"it does not serve, and waiting will not mend it: {health.reason}"
     if status.stage == "preparing":
-        passed = (now - (status.since or now)).total_seconds()
+        passed = _passed(status, now)
         if health.state != "ready" and passed >= spec.analysis.prepare_seconds:
             return "NotReady", f"it was not ready after {passed:.0f} s: {health.reason}"
         return None
@@ -263,6 +288,17 @@ def _fault(spec: Spec, status: Status, seen: Seen, now: datetime) -> tuple[str, 
     if not health.ready_pods:
         return "NotServing", f"none of its pods takes requests: {health.reason}"
     return None
+
+
+def _passed(status: Status, now: datetime) -> float:
+    """Seconds since the present stage or step began."""
+    return (now - (status.since or now)).total_seconds()
+
+
+def _longest(spec: Spec) -> float:
+    """Seconds after which no stage or step still waits for its time or for evidence."""
+    least = (spec.mirror.seconds, spec.analysis.soak_seconds, *(step.seconds for step in spec.steps))
+    return max(spec.analysis.deadline_seconds, *least)
 
 
 def _mirrored(spec: Spec, status: Status, now: datetime) -> Status:
@@ -274,8 +310,8 @@ def _mirrored(spec: Spec, status: Status, now: datetime) -> Status:
 
 def _stepped(spec: Spec, status: Status, why: str, now: datetime) -> Status:
     """On the next step; at 100 % that is the soak."""
-    step = status.step + 1
-    weight = spec.steps[step].weight
+    # Not just the next place: the steps may have been changed under way.
+    step, weight = next((n, s.weight) for n, s in enumerate(spec.steps) if s.weight > status.weight)
     return status.model_copy(
         update={
             "stage": "soaking" if weight == 100 else "stepping",
@@ -361,9 +397,10 @@ def _waiting(status: Status, reason: str, message: str, *, is_held: bool) -> Sta
 
 def _retired(model: str, spec: Spec, status: Status, seen: Seen, now: datetime) -> Status:
     """Notes since when each revision that is not needed any more has had no traffic."""
-    kept = _kept(model, spec, status)
+    kept, routed = _kept(model, spec, status), seen.routed or {}
     idle = [name for name in seen.present if name not in kept]
-    return status.model_copy(update={"retiring": {name: status.retiring.get(name, now) for name in idle}})
+    since = {name: now if routed.get(name) else status.retiring.get(name, now) for name in idle}
+    return status.model_copy(update={"retiring": since})
 
 
 def _kept(model: str, spec: Spec, status: Status) -> set[str]:

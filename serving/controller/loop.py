@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from lockgate.errors import DeliveryError
+from lockgate.errors import DeliveryError, LockgateError
 from lockgate.rollout.conditions import conditions
 from lockgate.rollout.decide import Decision, decide
-from lockgate.rollout.lifecycle import JUDGED, Orders, Seen, advance, orders, refused
+from lockgate.rollout.lifecycle import ACTIVE, JUDGED, Orders, Seen, advance, orders, placed, refused
 from lockgate.rollout.resource import Status
 from lockgate.rollout.story import story
 from serving.controller.failpoints import writing
-from serving.controller.measure import Look, look
+from serving.controller.measure import Look, look, rollout_id
 from serving.controller.ports import Ports, Rollout
 
 log = logging.getLogger("lockgate.controller")
@@ -41,7 +41,8 @@ def tick(ports: Ports, now: datetime) -> Looked | None:
     rollout = ports.store.read()
     if rollout is None:
         return None
-    rollout = replace(rollout, spec=rollout.spec.scaled(rollout.wishes.replicas))
+    spec = rollout.spec.scaled(rollout.wishes.replicas)
+    rollout = replace(rollout, spec=spec, status=placed(spec, rollout.status))
     is_probing = rollout.status.stage in ("installing", "preparing")
     fleet = ports.fleet.look(rollout, is_probing=is_probing)
     route = ports.traffic.read(rollout)
@@ -55,7 +56,7 @@ def tick(ports: Ports, now: datetime) -> Looked | None:
     found = look(rollout, ports.store.recall(), fleet, seen, ports.counters, now)
     decision = decide(rollout.spec.policy, found.evidence, now) if found.evidence is not None else None
     status = advance(rollout.model, rollout.spec, rollout.status, seen, rollout.wishes, decision, now)
-    status = _measured(status, decision, found)
+    status = _measured(rollout, status, decision, found)
     if found.memory is not None and status.stage in JUDGED:
         with writing("memory"):
             ports.store.keep(found.memory)
@@ -67,10 +68,12 @@ def tick(ports: Ports, now: datetime) -> Looked | None:
     return Looked(rollout, status, decision, found)
 
 
-def _measured(status: Status, decision: Decision | None, found: Look) -> Status:
-    if decision is None or found.memory is None:
+def _measured(rollout: Rollout, status: Status, decision: Decision | None, found: Look) -> Status:
+    """The status with what was measured, if it still tells of that rollout, and of that weight."""
+    if decision is None or found.memory is None or rollout_id(status) != rollout_id(rollout.status):
         return status
-    observed = found.memory.ledger.split.observed()
+    split = found.memory.ledger.split
+    observed = split.observed() if split.weight == status.weight else None
     text = "" if observed is None else f"{observed[0]:.1f} ({observed[1]:.1f} to {observed[2]:.1f})"
     return status.model_copy(update={"measurements": decision.readings, "observed": text})
 
@@ -99,19 +102,23 @@ def _tell(ports: Ports, kind: Literal["Normal", "Warning"], reason: str, sentenc
 def _obey(ports: Ports, rollout: Rollout, status: Status, seen: Seen, now: datetime) -> Status:
     """Carries out what the status asks for: revisions, then the route, then the book, then deletions."""
     wanted = orders(rollout.model, rollout.spec, status, seen, now)
+    failure: LockgateError | None = None
     for revision in wanted.services:
         try:
             with writing("service"):
                 ports.fleet.ensure(rollout, revision)
-        except DeliveryError as error:
-            if revision.digest != status.candidate:
-                raise
-            # Traffic must be back before anything else; the next look does the rest.
-            taken_back = refused(status, rollout.wishes, str(error), now)
-            status = _write(ports, rollout, status, taken_back, now)
-            wanted = orders(rollout.model, rollout.spec, status, seen, now)
-            break
+        except LockgateError as error:
+            is_candidate = status.stage in ACTIVE and revision.digest == status.candidate
+            if isinstance(error, DeliveryError) and is_candidate:
+                taken_back = refused(status, rollout.wishes, str(error), now)
+                status = _write(ports, rollout, status, taken_back, now)
+                wanted = orders(rollout.model, rollout.spec, status, seen, now)
+                break
+            failure = error
+    # The way back waits for nothing else.
     status = _route(ports, rollout, status, wanted, now)
+    if failure is not None:
+        raise failure
     if wanted.settle is not None:
         with writing("settle"):
             where = ports.book.settle(wanted.settle, rollout, status)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from lockgate.errors import DeliveryError
 from lockgate.rollout.counts import Counts, Pair
 from lockgate.rollout.lifecycle import Health
 from lockgate.rollout.policy import Analysis, Mirror, Step
@@ -44,12 +45,16 @@ def short(**analysis: object) -> Spec:
 
 @dataclass
 class Behaviour:
-    """How a revision acts: shares of failed and of slow requests, where its scores lie, its health."""
+    """How a revision acts: shares of failed and of slow requests, where its scores lie, its health.
+
+    One that `is_short` of pods serves by the others.
+    """
 
     errors: float = 0.0
     slow: float = 0.0
     score: float = 0.45
     health: str = "ready"
+    is_short: bool = False
     restarts: int = 0
     out_of_memory: tuple[str, ...] = ()
 
@@ -70,12 +75,14 @@ class World:
     mirror: tuple[str, int] | None = None
     mirrors: bool = False
     edited_by: str = ""
+    obeys: bool = True
     counts: dict[str, Counts] = field(default_factory=dict)
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     source: str = "ok"
     pairs_alike: bool = True
     events: list[tuple[str, str, str]] = field(default_factory=list)
     refuses: str = ""
+    refusal: Exception = field(default_factory=lambda: DeliveryError("The cluster refuses it."))
 
     @property
     def ports(self) -> Ports:
@@ -178,6 +185,8 @@ class _Fleet:
         if name not in self.world.present:
             return Health(state="absent")
         state = self.world.behaviour(name).health
+        if self.world.behaviour(name).is_short:
+            return Health(state="starting", reason="1 of 2 pods are ready", ready_pods=1)
         return Health(
             state=state, reason="" if state == "ready" else "it said so", ready_pods=state == "ready"
         )
@@ -187,11 +196,9 @@ class _Fleet:
         return PodsSeen(restarts=acts.restarts, out_of_memory=acts.out_of_memory)
 
     def ensure(self, rollout: Rollout, wanted: ModelRevision) -> bool:
-        from lockgate.errors import DeliveryError
-
         name = revision_name(MODEL, wanted.digest)
         if name == self.world.refuses:
-            raise DeliveryError(f"The cluster refuses InferenceService {name}.")
+            raise self.world.refusal
         is_new = self.world.present.get(name) != wanted
         self.world.present[name] = wanted
         return is_new
@@ -214,7 +221,8 @@ class _Traffic:
         return RouteSeen(dict(self.world.route), self.world.edited_by)
 
     def write(self, rollout: Rollout, weights: Mapping[str, int], mirror: tuple[str, int] | None) -> None:
-        self.world.route, self.world.mirror, self.world.edited_by = dict(weights), mirror, ""
+        if self.world.obeys:
+            self.world.route, self.world.mirror, self.world.edited_by = dict(weights), mirror, ""
 
 
 @dataclass
