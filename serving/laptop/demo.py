@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # The live split's first month; it is sent over and over where the rollout takes longer.
 MONTH = timedelta(days=31)
+# Of the order in which it is sent. Flights of some hours are of another mix than the test rows that the
+# limits follow from: of November two fine models decide 5 % otherwise, of a thousand in a row up to 14 %.
+SEED = 7
 # The same rules as on a cluster, with a laptop's patience: hundreds of requests a second settle in seconds
 # what takes minutes elsewhere.
 STEPS = tuple(Step(weight=weight, seconds=8) for weight in (1, 5, 25, 50, 100))
@@ -84,7 +87,7 @@ def demonstrate(
 
 
 def requests(project: Project, workspace: Workspace, run: RunFolder, model: Path, rate: float) -> Requests:
-    """The rows of the live split's first month as requests, in their order, and what came true of them.
+    """The rows of the live split's first month as requests, in any order, and what came true of them.
 
     Raises:
         DataError: there is no live split with rows, and no test split either.
@@ -108,13 +111,14 @@ def requests(project: Project, workspace: Workspace, run: RunFolder, model: Path
     time = project.data.time
     rows = read(workspace, snapshot, split, list(dict.fromkeys([*names, spec.label, *filter(None, [time])])))
     if time is not None and not rows.is_empty():
-        rows = rows.sort(time).filter(_first_month(time))
+        rows = rows.filter(_first_month(time))
     if rows.is_empty():
         raise DataError(
             "The project has no rows to send.",
             "The live or the test split's are sent.",
             "Give one of them a span that has rows, in project.yaml.",
         )
+    rows = rows.sample(fraction=1, shuffle=True, seed=SEED)
     instances = v1_instances(json_values(rows, spec.inputs))
     bodies: Sequence[bytes] = [orjson.dumps({"instances": [each]}) for each in instances]
     return Requests(bodies, rate, labelled_rows(bodies, rows, project, spec.classes))
