@@ -13,16 +13,15 @@ from rich.console import Console
 
 from lockgate.cli.place import Place
 from lockgate.cli.rollout_live import Live, summary
-from lockgate.cli.run import REUSABLE, complete, end_as_by_ctrl_c
+from lockgate.cli.run import REUSABLE, complete, end_as_by_ctrl_c, write_what_there_is
 from lockgate.cli.summary import pushed_card
 from lockgate.cli.view import print_failure, print_summary, shown_path, terminal
-from lockgate.errors import ConfigError, LockgateError
+from lockgate.errors import ConfigError
 from lockgate.project import Project, TimeSplit
 from lockgate.rollout.record import RolloutRecord
 from lockgate.workspace import Workspace, link_tree
 
 if TYPE_CHECKING:
-    from lockgate.run_folder import RunFolder
     from serving.laptop.spoil import Fault
 
 # The later model's workspace, within the project's.
@@ -67,7 +66,7 @@ def rollout_demo(project: Path, workspace: str | None, bad: str | None, rate: fl
         live = stack.enter_context(Live(console))
         record = demonstrate(place.project, place.workspace, run, stable, candidate, rate, live.show)
     record.save(run.rollout)
-    _write_report(console, place, run)
+    write_what_there_is(console, place, run)
     print_summary(console, *summary(record, shown_path(run.report)))
     return 0 if is_as_it_should(record, bad) else 1
 
@@ -171,12 +170,3 @@ def later(project: Project) -> Project:
     middle = begin + timedelta(days=max(1, (end - begin).days // 3))
     spans = {"train": (split.train[0], split.tune[1]), "tune": (begin, middle), "test": (middle, end)}
     return project.model_copy(update={"split": TimeSplit.model_validate(split.model_dump() | spans)})
-
-
-def _write_report(console: Console, place: Place, run: "RunFolder") -> None:
-    from lockgate.report.whole import write_report
-
-    try:
-        write_report(place.project, run, place.workspace)
-    except (LockgateError, ValueError) as error:
-        print_failure(console, f"The report could not be written: {error}", ["Try `lockgate report`."])

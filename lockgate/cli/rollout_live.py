@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from lockgate.cli.rollout_view import COLOURS
 from lockgate.rollout.readings import Reading, odds
 from lockgate.rollout.record import Happening, Moment, RolloutRecord
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 BAR = 10
 # With more evidence nobody counts its digits.
 MOST = math.log(1e6)
-COLOURS = {"Promoted": "green", "RolledBack": "red", "Holding": "yellow"}
 NAMES = {
     "errors": "failed requests",
     "latency": "slow requests",

@@ -70,7 +70,7 @@ def complete(console: Console, place: Place, run: RunFolder, reuse: Sequence[str
     except RuntimeError as error:
         return _explain(console, run, error, list(read_events(run.events))[earlier:])
     finally:
-        _write_report(console, place, run)
+        write_what_there_is(console, place, run)
     return 0
 
 
@@ -113,7 +113,7 @@ def _explain(console: Console, run: RunFolder, error: RuntimeError, events: list
     return last.exit_code
 
 
-def _write_report(console: Console, place: Place, run: RunFolder) -> None:
+def write_what_there_is(console: Console, place: Place, run: RunFolder) -> None:
     """Writes the report; how the run ended counts more than a report that cannot be written."""
     from lockgate.report.whole import write_report
 
