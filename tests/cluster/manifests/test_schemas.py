@@ -6,6 +6,7 @@ import subprocess
 import pytest
 import yaml
 
+from lockgate.shipping.manifest import route_of
 from tests.cluster.manifests.objects import Object, stream
 from tests.manifests.built import COMPONENTS, MANIFESTS, OVERLAYS, adhoc, build, overlay
 
@@ -48,6 +49,14 @@ def test_the_server_takes_what_make_up_adds(kubectl, name):
     objects = into(list(yaml.safe_load_all((MANIFESTS / "kind" / f"{name}.yaml").read_text())), "default")
     said = kubectl(*DRY, stdin=stream(*objects))
     assert said.count("serverside-applied (server dry run)") == len(objects)
+
+
+def test_the_server_takes_a_route_that_copies_requests(kubectl):
+    weights = {"flights-01234567": 95, "flights-fedcba98": 5}
+    gateway, copies = "kserve/kserve-ingress-gateway", ("flights-fedcba98", 10)
+    route = route_of("flights", "default", "flights.test", gateway, weights, mirror=copies)
+    assert {rule["filters"][0]["type"] for rule in route["spec"]["rules"]} == {"RequestMirror"}
+    assert "serverside-applied (server dry run)" in kubectl(*DRY, stdin=stream(route))
 
 
 def test_the_server_would_not_take_a_misspelt_field(kubectl, all_kinds, place):
