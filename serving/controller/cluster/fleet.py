@@ -74,7 +74,10 @@ class ClusterFleet:
         wanted["metadata"]["ownerReferences"] = [self._owner()]
         name = wanted["metadata"]["name"]
         there = self._find(path_of(wanted))
-        if there is not None:
+        if there is None and revision.digest == rollout.status.stable:
+            said = f"somebody deleted revision {name}, which serves; it is made again"
+            self._tell("Warning", "RevisionRepaired", said)
+        elif there is not None:
             _check_same(there, revision)
             if "deletionTimestamp" in there["metadata"] or has(there, wanted):
                 return False
