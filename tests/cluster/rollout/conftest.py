@@ -19,7 +19,8 @@ from tests.cluster.kube import Kubectl, wait_for
 from tests.cluster.penguins import MODEL, PREDICT, bodies
 from tests.cluster.rollout.controlled import Controller, kubeconfig
 from tests.cluster.rollout.models import FAULTS, corrupt, good, spoiled
-from tests.cluster.rollout.scene import POD_SECONDS, ROLLOUT_SECONDS, WISHES, Noted, Scene
+from tests.cluster.rollout.noted import Noted, noted_of
+from tests.cluster.rollout.scene import POD_SECONDS, ROLLOUT_SECONDS, WISHES, Scene
 from tests.cluster.rollout.traffic import Traffic
 from tests.cluster.served import place, trained
 
@@ -79,7 +80,7 @@ def noted(scene: Scene) -> Iterator[Noted]:
     """Each test begins and ends with one revision that has all of the traffic, and a controller."""
     if not scene.controller.is_running:
         scene.controller.start()
-    with scene.noted() as made:
+    with noted_of(scene) as made:
         yield made
     if not scene.controller.is_running:
         scene.controller.start()

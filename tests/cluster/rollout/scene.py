@@ -1,8 +1,7 @@
 """One model under one controller and one stream of requests: what a rollout's tests do and see."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,63 +184,6 @@ class Scene:
         """The names of the InferenceServices that are not being deleted."""
         found = self.kubectl.get("inferenceservices", namespace=self.namespace)["items"]
         return {o["metadata"]["name"] for o in found if "deletionTimestamp" not in o["metadata"]}
-
-    def events(self, since: datetime) -> list[tuple[str, str]]:
-        """Reasons and sentences of the ModelRollout's events since a moment, the oldest first."""
-        found = self.kubectl.get("events.v1.events.k8s.io", namespace=self.namespace)["items"]
-        told = [
-            (when, event["reason"], event.get("note", ""))
-            for event in found
-            if event["regarding"]["kind"] == "ModelRollout" and (when := happened(event)) >= since
-        ]
-        return [(reason, note) for _, reason, note in sorted(told)]
-
-    @contextmanager
-    def noted(self) -> Iterator["Noted"]:
-        """Notes the requests and the events of a test, and prints the figures at its end."""
-        noted = Noted(self, datetime.now(UTC).replace(microsecond=0))
-        yield noted
-        noted.show()
-
-
-class Noted:
-    """What happened since a test began."""
-
-    def __init__(self, scene: Scene, began: datetime) -> None:
-        self._scene, self.began, self.requests = scene, began, scene.traffic.window()
-
-    def events(self) -> list[tuple[str, str]]:
-        """Reasons and sentences of the events since then."""
-        return self._scene.events(self.began)
-
-    def reasons(self) -> list[str]:
-        """Their reasons."""
-        return [reason for reason, _ in self.events()]
-
-    @property
-    def seconds(self) -> float:
-        """How long ago it began."""
-        return (datetime.now(UTC) - self.began).total_seconds()
-
-    def show(self) -> None:
-        """Prints what was measured."""
-        lost = {f"{code} {by or 'without a revision'}": n for (code, by), n in self.requests.lost().items()}
-        rate = self.requests.total / self.seconds
-        print(f"\n{self.requests.total} requests in {self.seconds:.0f} s ({rate:.0f} a second), lost {lost}")
-        for reason, sentence in self.events():
-            print(f"  {reason}: {sentence}")
-
-
-def happened(event: Mapping[str, Any]) -> datetime:
-    """When an event was told last."""
-    series = event.get("series") or {}
-    text = (
-        series.get("lastObservedTime")
-        or event.get("eventTime")
-        or event.get("deprecatedLastTimestamp")
-        or event["metadata"]["creationTimestamp"]
-    )
-    return datetime.fromisoformat(text)
 
 
 def weights(route: Mapping[str, Any]) -> dict[str, int]:

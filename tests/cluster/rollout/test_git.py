@@ -1,10 +1,7 @@
 """A ModelRollout in Git: its end is a commit, whatever others commit, however long Git is away."""
 
-import os
-import subprocess
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +10,10 @@ import yaml
 
 from tests.cluster.kube import wait_for
 from tests.cluster.penguins import MODEL
-from tests.cluster.rollout.controlled import GIT_CONFIG, USER
-from tests.cluster.rollout.scene import POD_SECONDS, Noted, Scene
+from tests.cluster.rollout.noted import Noted
+from tests.cluster.rollout.repository import PLACE, Repository
+from tests.cluster.rollout.scene import POD_SECONDS, Scene
 
-PLACE = f"manifests/models/{MODEL}/modelrollout.yaml"
-ENVIRONMENT = {**os.environ, "GIT_CONFIG_GLOBAL": str(GIT_CONFIG)}
 # Somebody else's commit reaches the branch while the controller's first push is under way.
 RACE = """#!/bin/sh
 test -e "$GIT_DIR/raced" && exit 0
@@ -30,63 +26,12 @@ git update-ref refs/heads/main "$ours" "$2"
 """
 
 
-@dataclass
-class Repository:
-    """A bare repository on this machine, and a clone of it in which people work."""
-
-    bare: Path
-    work: Path
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"file://{self.bare}"
-
-    def git(self, *words: str) -> str:
-        """What git prints in the clone."""
-        command = ["git", "-C", self.work, *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def commit(self, said: str, thing: dict[str, Any]) -> None:
-        """Commits and pushes the ModelRollout's file."""
-        file = self.work / PLACE
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(yaml.safe_dump(thing, sort_keys=False))
-        self.git("add", "--all")
-        self.git("commit", "-q", "-m", said)
-        self.git("push", "-q", "origin", "HEAD:main")
-        self.share()
-
-    def share(self) -> None:
-        """Lets the controller's user write to it."""
-        if not os.geteuid():
-            subprocess.run(["chown", "-R", f"{USER}:{USER}", self.bare], check=True)
-
-    def log(self) -> list[str]:
-        """The subjects of main's commits, the newest first."""
-        self.git("fetch", "-q", "origin")
-        return self.git("log", "--format=%s", "origin/main").splitlines()
-
-    def thing(self) -> dict[str, Any]:
-        """The ModelRollout as main has it."""
-        self.git("fetch", "-q", "origin")
-        self.git("reset", "-q", "--hard", "origin/main")
-        return yaml.safe_load((self.work / PLACE).read_text())
-
-
 @pytest.fixture
 def repository(folder: Path) -> Repository:
     """An empty one."""
     place = folder / uuid.uuid4().hex[:6]
     place.mkdir()
-    made = Repository(place / "bare.git", place / "work")
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", made.bare], check=True)
-    subprocess.run(
-        ["git", "clone", "-q", made.url, made.work], check=True, capture_output=True, env=ENVIRONMENT
-    )
-    return made
+    return Repository.made(place)
 
 
 @pytest.fixture

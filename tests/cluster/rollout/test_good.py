@@ -3,7 +3,8 @@
 from lockgate.evaluation.wilson import wilson
 from tests.cluster.kube import wait_for
 from tests.cluster.rollout.controlled import metrics
-from tests.cluster.rollout.scene import POD_SECONDS, Noted, Scene
+from tests.cluster.rollout.noted import Noted
+from tests.cluster.rollout.scene import POD_SECONDS, Scene
 from tests.cluster.rollout.watch import Watch
 
 SURE = 0.9999

@@ -9,7 +9,8 @@ from lockgate.rollout.lifecycle import ACTIVE
 from tests.cluster.kube import wait_for
 from tests.cluster.penguins import MODEL
 from tests.cluster.rollout.models import good
-from tests.cluster.rollout.scene import POD_SECONDS, Noted, Scene
+from tests.cluster.rollout.noted import Noted
+from tests.cluster.rollout.scene import POD_SECONDS, Scene
 
 PROGRAM = Path(sys.executable).parent / "lockgate"
 
@@ -108,14 +109,24 @@ def test_a_deleted_candidate_ends_its_rollout_and_said_so(scene: Scene, noted: N
     assert noted.requests.lost() == {}
 
 
-def test_a_deleted_stable_revision_is_made_again_and_the_candidate_waits_or_goes_back(
+def test_a_deleted_stable_revision_is_made_again_in_mid_rollout_and_said_so(
     scene: Scene, noted: Noted
 ) -> None:
-    """All that the stable would have answered is lost meanwhile; nothing of what the candidate answers."""
+    """What the stable would have answered meanwhile is lost; nothing of what went to the candidate."""
     stable = scene.stable
+    candidate = scene.push(scene.other())
+    scene.at_weight(candidate, 20)
     scene.kubectl("delete", "inferenceservice", stable, "-n", scene.namespace, "--wait=false")
-    wait_for(lambda: stable in scene.revisions(), 60, "the stable revision, made again")
-    wait_for(lambda: [note for _, note in noted.events() if stable in note], 60, "an event that tells of it")
-
+    told = wait_for(
+        lambda: [note for reason, note in noted.events() if reason == "RevisionRepaired"],
+        60,
+        "an event that tells of it",
+    )
+    assert stable in told[0]
     scene.answered(POD_SECONDS)
-    assert scene.route() == {stable: 100}
+    status = scene.ended(candidate)
+    print("\nthe candidate:", status.history[0].outcome, status.history[0].message)
+    wait_for(lambda: scene.route() == {status.stable_revision: 100}, 30, "all traffic at one revision")
+    scene.answered(POD_SECONDS)
+    assert noted.requests.of(candidate) > 0
+    assert {by for _, by in noted.requests.lost()} <= {""}, "no revision answers anything but 200"

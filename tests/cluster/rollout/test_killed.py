@@ -4,7 +4,8 @@ from pathlib import Path
 
 from serving.controller.failpoints import WRITES
 from tests.cluster.kube import wait_for
-from tests.cluster.rollout.scene import Noted, Scene
+from tests.cluster.rollout.noted import Noted
+from tests.cluster.rollout.scene import Scene
 
 # Every point before and after a write, in the order in which a rollout comes by: a good one, and one that is
 # taken back in its first step. `event.after` of a bad one is after the word of its end and before the route.

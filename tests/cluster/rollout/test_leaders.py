@@ -12,7 +12,8 @@ from tests.cluster.conftest import moved
 from tests.cluster.kube import Kubectl, wait_for
 from tests.cluster.rollout.conftest import free_port
 from tests.cluster.rollout.controlled import LEASE_SECONDS, Controller, kubeconfig, metrics
-from tests.cluster.rollout.scene import POD_SECONDS, Noted, Scene
+from tests.cluster.rollout.noted import Noted
+from tests.cluster.rollout.scene import POD_SECONDS, Scene
 
 DEPLOYMENT = "lockgate-controller"
 EVERYTHING = "modelrollouts,inferenceservices,httproutes,configmaps,leases,events"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.rollout.controlled import cut_off
-from tests.cluster.rollout.scene import Noted, Scene
+from tests.cluster.rollout.noted import Noted
+from tests.cluster.rollout.scene import Scene
 
 CLUSTER = Path(os.environ.get("CLUSTER_STATE", "/var/lib/testcluster"))
 OUTAGE = 60.0
