@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +12,8 @@ from lockgate.errors import DeliveryError
 from lockgate.rollout.readings import Reading
 from lockgate.rollout.resource import Git, Past, Spec, Status
 from lockgate.shipping.gitrollout import HEADER
+from lockgate.shipping.manifest import service_of
+from serving.controller.cluster.book import ClusterBook
 from serving.controller.cluster.gitbook import GitBook
 from serving.controller.ports import Rollout
 from tests.unit.bare import commits, file, git, hook, last_message, made, own_configuration
@@ -193,3 +196,30 @@ def change(bare, tmp_path, text: str) -> None:
     (work / FILE).write_text(text)
     git("-C", work, "commit", "-qam", "by hand")
     git("-C", work, "push", "-q", "origin", "HEAD:main")
+
+
+class Serving:
+    """An API server that has the candidate's InferenceService, and counts how often it was read."""
+
+    def __init__(self, service: dict[str, Any]) -> None:
+        self.service, self.reads = service, 0
+
+    def get(self, path: str) -> dict[str, Any]:
+        assert path.endswith(f"/namespaces/serving/inferenceservices/{self.service['metadata']['name']}")
+        self.reads += 1
+        return self.service
+
+
+def test_a_promotion_is_written_from_what_serves_when_the_cluster_has_a_newer_candidate_already(bare):
+    """The repository could not be reached for a while; meanwhile another candidate came through it."""
+    before = spec(bare)
+    push(bare, NEWER)
+    rollout, status = judged(spec(bare))
+    assert rollout.spec.candidate is not None
+    assert rollout.spec.candidate.digest == NEWER
+    assert before.candidate is not None
+    api = Serving(service_of("flights", "serving", before.candidate))
+    ClusterBook(api).settle("promote", rollout, status)
+    assert digests(bare) == (CANDIDATE, NEWER)
+    assert spec(bare).stable == before.candidate.model_copy(update={"example": {}})
+    assert api.reads == 1

@@ -1,11 +1,12 @@
 """The book in the ModelRollout itself: its spec says which revision is the stable one."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from components.cluster.apply import collection
 from components.cluster.connection import JSON_PATCH, Absent, Api, Changed, Object
 from lockgate.errors import DeliveryError
-from lockgate.rollout.resource import API_VERSION, KIND, PLURAL, Spec, Status
+from lockgate.rollout.resource import API_VERSION, KIND, PLURAL, Status
 from lockgate.shipping.names import revision_name
 from lockgate.shipping.rollout import adopted
 from lockgate.shipping.settled import settled_spec
@@ -36,8 +37,7 @@ class SpecBook:
         path = f"{collection(API_VERSION, PLURAL, rollout.namespace)}/{rollout.model}"
         for _ in range(ATTEMPTS):
             there = self._api.get(path)
-            known = self._known(rollout, status.candidate, there["spec"])
-            wanted = settled_spec(there["spec"], kind, rollout.model, status.candidate, known)
+            wanted = settled_spec(there["spec"], kind, rollout.model, status.candidate, rollout.spec)
             try:
                 if wanted is not None:
                     self._api.patch(path, _operations(there, wanted), JSON_PATCH)
@@ -50,18 +50,6 @@ class SpecBook:
             "The controller tries again by itself.",
         )
 
-    def _known(self, rollout: Rollout, judged: str, there: Object) -> Spec:
-        """The spec of the rollout; with the judged candidate as it serves, where the spec has lost it."""
-        spec = rollout.spec
-        if judged in {(there.get("candidate") or {}).get("digest"), spec.candidate and spec.candidate.digest}:
-            return spec
-        name = revision_name(rollout.model, judged)
-        try:
-            service = self._api.get(f"{collection(SERVICES, 'inferenceservices', rollout.namespace)}/{name}")
-        except Absent:
-            return spec
-        return spec.model_copy(update={"candidate": adopted(service, {})})
-
 
 class ClusterBook:
     """Git where the ModelRollout names a repository, else its spec.
@@ -71,12 +59,24 @@ class ClusterBook:
     """
 
     def __init__(self, api: Api) -> None:
-        self._spec, self._git = SpecBook(api), GitBook()
+        self._api, self._spec, self._git = api, SpecBook(api), GitBook()
 
     def settle(self, kind: Literal["promote", "reject"], rollout: Rollout, status: Status) -> str:
         """As the book that is chosen."""
         book = self._spec if rollout.spec.git is None else self._git
-        return book.settle(kind, rollout, status)
+        return book.settle(kind, self._known(rollout, status.candidate), status)
+
+    def _known(self, rollout: Rollout, judged: str) -> Rollout:
+        """The rollout with the judged candidate; as it serves, where the spec has another one by now."""
+        spec = rollout.spec
+        if spec.candidate is not None and spec.candidate.digest == judged:
+            return rollout
+        name = revision_name(rollout.model, judged)
+        try:
+            service = self._api.get(f"{collection(SERVICES, 'inferenceservices', rollout.namespace)}/{name}")
+        except Absent:
+            return rollout
+        return replace(rollout, spec=spec.model_copy(update={"candidate": adopted(service, {})}))
 
 
 def _operations(there: Object, wanted: dict[str, Any]) -> list[dict[str, Any]]:
