@@ -46,8 +46,10 @@ def readiness(
         doubts = (fault.reason for pod in living for fault in faults(pod))
         return Readiness(False, next(doubts, "") or _of_deployment(deployment) or missing)
     strangers = [p for p in living if p["metadata"].get("annotations", {}).get(SOURCE_ANNOTATION) != address]
-    if strangers or len(living) < replicas:
+    if strangers:
         return Readiness(False, f"{len(strangers)} of {len(living)} pods hold another model")
+    if len(living) < replicas:
+        return Readiness(False, f"{len(living)} of {replicas} pods are there")
     return Readiness(True)
 
 

@@ -172,6 +172,23 @@ def test_a_good_candidate_gets_its_share_in_steps_and_then_all(played: Played) -
     assert played.api.writes[-1] == ("b", None)
 
 
+def test_a_revision_is_asked_before_it_has_requests_and_not_after(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def refusal(model: str, row: object, urls: list[str]) -> str:
+        asked.append((played.status.stage, len(urls)))
+        return ""
+
+    monkeypatch.setattr(knative, "refusal", refusal)
+    played.begin()
+    assert {stage for stage, _ in asked} == {"installing"}
+    asked.clear()
+    played.until(lambda w: w.status.weight == 25)
+    assert asked == [("preparing", 1)], "the candidate, and not the stable"
+
+
 @pytest.mark.parametrize("stage", ["stepping", "soaking"])
 def test_a_bad_candidate_goes_back_and_the_stable_model_is_named_again(played: Played, stage: str) -> None:
     played.begin().until(lambda w: w.status.stage == stage and w.status.written == w.status.weight)

@@ -78,6 +78,10 @@ def test_pods_that_hold_another_model_do_not_count():
     assert found.reason == "1 of 2 pods hold another model"
 
 
+def test_pods_that_are_counted_and_gone_are_missing():
+    assert judged(pods=[pod()]).reason == "1 of 2 pods are there"
+
+
 def test_pods_that_are_leaving_do_not_count():
     leaving = pod("old", source="gs://elsewhere")
     leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

@@ -59,7 +59,9 @@ class ClusterFleet:
         for side, revision in wanted.items():
             ours = pod.of_revision(everyone, names[side])
             service = services.get(names[side])
-            health[side] = self._health(rollout, revision, service, ours, slices, is_probing=is_probing)
+            # Who serves already gets requests enough; a probe's would be counted among them.
+            is_asked = is_probing and revision.digest != rollout.status.stable
+            health[side] = self._health(rollout, revision, service, ours, slices, is_probing=is_asked)
             seen[side] = pod.seen(ours)
         return FleetSeen(health["stable"], health["candidate"], tuple(sorted(services)), seen)
 

@@ -176,7 +176,7 @@ class Knative:
 def _probed(
     rollout: Rollout, revision: ModelRevision, found: Health, pods: Sequence[Object], *, is_probing: bool
 ) -> Health:
-    if not is_probing or found.state != "ready":
+    if not is_probing or found.state != "ready" or revision.digest == rollout.status.stable:
         return found
     urls = [server.url for server in pod.servers(filter(pod.is_ready, pods), revision.digest[:8])]
     said = refusal(rollout.model, revision.example, urls)
