@@ -150,10 +150,11 @@ class Following:
         # What the next look makes good by itself is no news.
         if isinstance(error, Changed | Unreachable) and failures < 3:
             return
+        self._metrics.erred(*name)
         reason = type(error).__name__ if isinstance(error, LockgateError) else "Fault"
         try:
             await self._in_thread(self._fail, ports, reason, str(error))
-        except LockgateError as second:
+        except Exception as second:  # nor may what cannot be said end them
             log.warning("%s/%s: nor could that be said in its status: %s", *name, second)
 
     async def _in_thread(self, call: Callable[..., T], *given: object) -> T:

@@ -56,8 +56,7 @@ class Metrics:
         of = (looked.rollout.namespace, looked.rollout.model)
         self.forget(*of)
         self._weight.labels(*of).set(looked.status.weight)
-        for phase in get_args(Phase):
-            self._phase.labels(*of, phase).set(phase == looked.status.phase)
+        self._phased(*of, looked.status.phase)
         memory = looked.look.memory
         observed = memory.ledger.split.observed() if memory is not None else None
         if observed is not None:
@@ -72,11 +71,19 @@ class Metrics:
         self._looks.labels("error").inc()
         self._seconds.observe(seconds)
 
+    def erred(self, namespace: str, model: str) -> None:
+        """Shows that a model cannot be looked at; what was found last stays beside it."""
+        self._phased(namespace, model, "Error")
+
     def forget(self, namespace: str, model: str) -> None:
         """Shows nothing of a model any more: its ModelRollout is gone, or another controller leads."""
         of = {"namespace": namespace, "model": model}
         for gauge in (self._weight, self._observed, self._evidence, self._phase):
             gauge.remove_by_labels(of)
+
+    def _phased(self, namespace: str, model: str, phase: Phase) -> None:
+        for each in get_args(Phase):
+            self._phase.labels(namespace, model, each).set(each == phase)
 
     def exposition(self) -> bytes:
         """All of it, as Prometheus reads it."""

@@ -74,7 +74,7 @@ def test_every_alert_says_what_to_do():
         for group in o["spec"]["groups"]
         for rule in group["rules"]
     ]
-    assert len(rules) == 9
+    assert len(rules) == 10
     for rule in rules:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert {"summary", "description"} <= rule["annotations"].keys()

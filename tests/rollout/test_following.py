@@ -165,6 +165,22 @@ def test_a_fault_of_the_controller_ends_no_rollout(caplog: pytest.LogCaptureFixt
     assert "Traceback" in caplog.text
 
 
+def test_what_cannot_even_be_said_ends_no_rollout() -> None:
+    async def scenario(watched: Watched) -> None:
+        def fail(*_: object) -> None:
+            raise KeyError("status")
+
+        watched.following._fail = fail
+        watched.error = ClusterError("The spec cannot be read.")
+        watched.see()
+        await until(lambda: watched.looks == 1)
+        watched.error = None
+        watched.see(generation=2)
+        await until(lambda: watched.looks >= 2)
+
+    played(scenario)
+
+
 def test_a_follower_does_not_look_and_a_new_leader_begins_afresh() -> None:
     async def scenario(watched: Watched) -> None:
         watched.leads = False

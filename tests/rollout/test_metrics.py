@@ -43,6 +43,10 @@ def test_the_series_follow_a_rollout_to_its_end_and_then_forget_it() -> None:
     looks = found[series("controller_looks_total", result="ok")]
     assert looks == found[series("controller_look_seconds_count")] > 8
     metrics.failed(2.0)
+    metrics.erred(**of)
+    found = shown(metrics)
+    assert found[series("rollout_phase", **of, phase="Error")] == 1
+    assert found[series("rollout_phase", **of, phase="Promoted")] == 0
     metrics.forget(**of)
     found = shown(metrics)
     assert found[series("controller_looks_total", result="error")] == 1
