@@ -187,7 +187,7 @@ def _lacking(policy: Policy, evidence: Evidence, found: tuple[Reading, ...]) -> 
         if reading.for_it is not None and reading.for_it < wanted:
             yield (
                 f"{reading.sentence}; the evidence that it stays within the margin at "
-                f"{policy.next_weight(evidence.step)} % is {odds(reading.for_it)} to 1, "
+                f"{policy.next_weight(evidence.step)} % is {odds(reading.for_it, wanted)} to 1, "
                 f"{odds(wanted)} to 1 are needed"
             )
 

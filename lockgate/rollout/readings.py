@@ -9,6 +9,9 @@ from lockgate.rollout.evidence import Evidence, Ledger
 from lockgate.rollout.policy import Part, Policy
 from lockgate.rollout.shares import Shares
 
+# An e-value beside another gets at most so many digits more, less one.
+DIGITS = 5
+
 
 class Reading(Part):
     """One measure: what both revisions counted, and what it proves."""
@@ -41,11 +44,25 @@ def readings(policy: Policy, evidence: Evidence) -> tuple[Reading, ...]:
     return tuple(found[name] for name in (*policy.analysis.measures, "split") if name in found)
 
 
-def odds(log: float) -> str:
-    """An e-value for people, from its logarithm."""
+def odds(log: float, beside: float | None = None) -> str:
+    """An e-value for people, from its logarithm.
+
+    Args:
+        log: of the e-value.
+        beside: that of another one that stands next to it; this one gets the digits that tell them apart.
+    """
+    said = _odds(log, 0)
+    if beside is None or beside == log:
+        return said
+    other = _odds(beside, 0)
+    return next((more for digits in range(DIGITS) if (more := _odds(log, digits)) != other), said)
+
+
+def _odds(log: float, more: int) -> str:
+    """With so many digits more than the two or more that are usual."""
     if log > math.log(1e6):
         return "over a million"
-    return f"{math.exp(log):,.0f}" if log > math.log(20) else f"{math.exp(log):.2g}"
+    return f"{math.exp(log):,.{more}f}" if log > math.log(20) else f"{math.exp(log):.{2 + more}g}"
 
 
 def _all(ledger: Ledger, following: int) -> Iterator[Reading]:

@@ -25,9 +25,10 @@ def row(model: str, status: Status) -> Mapping[str, str]:
 
 def measured(reading: Reading, policy: Policy) -> str:
     """A measure as a sentence, with the evidence and the limits that it is held against."""
-    limit = f"{1 / policy.analysis.alpha:,.0f}"
-    said = f"{reading.sentence}; evidence against it {odds(reading.against)} to 1, of {limit} to 1"
+    limit = -math.log(policy.analysis.alpha)
+    against = odds(reading.against, limit)
+    said = f"{reading.sentence}; evidence against it {against} to 1, of {1 / policy.analysis.alpha:,.0f} to 1"
     if reading.for_it is None:
         return said
-    needed = odds(-math.log(1 - policy.analysis.power))
-    return f"{said}; for the next step {odds(reading.for_it)} to 1, of {needed} to 1"
+    needed = -math.log(1 - policy.analysis.power)
+    return f"{said}; for the next step {odds(reading.for_it, needed)} to 1, of {odds(needed)} to 1"

@@ -1,5 +1,6 @@
 """`decide` on every kind of evidence: one answer each, with its reason, whatever the numbers."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from lockgate.rollout.decide import Action, Code, Decision, decide
 from lockgate.rollout.evidence import Evidence, Ledger, Source, begin, folded
 from lockgate.rollout.measures.infrastructure import Pods
 from lockgate.rollout.policy import Agreement, Analysis, Mirror, Policy, Step
+from lockgate.rollout.readings import odds
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 BOUNDS, SECONDS = (0.25, 0.5, 0.75, 1.0), (0.01, 0.1)
@@ -95,6 +97,21 @@ def test_reasons_have_numbers_and_limits() -> None:
     assert found.reason.endswith("the limit is 100 to 1")
     late = judged(passed=700)
     assert late.reason.startswith("not enough evidence after 700 s at 10 %, where 600 s are allowed")
+
+
+@pytest.mark.parametrize(
+    ("log", "beside", "said"),
+    [
+        (math.log(9.96), math.log(10), "9.96"), (math.log(9.9996), math.log(10), "9.9996"),
+        (math.log(99.8), math.log(100), "99.8"), (math.log(3.14159), math.log(10), "3.1"),
+        (math.log(10), math.log(10), "10"), (math.log(1234.4), None, "1,234"),
+        (1e5, math.log(100), "over a million"),
+    ],
+)  # fmt: skip
+def test_odds_have_the_digits_that_tell_them_from_those_that_are_needed(
+    log: float, beside: float | None, said: str
+) -> None:
+    assert odds(log, beside) == said
 
 
 def test_the_evidence_carries_a_small_step_before_a_large_one() -> None:
