@@ -34,7 +34,7 @@ class LabelSource:
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, set[str]] = {}
+        self._candidate, self._known = "", set[str]()
 
     def losses(self, rollout: Rollout, names: Mapping[Side, str]) -> tuple[float, ...]:
         """Candidate's loss minus the stable's, clipped to [-1, 1], on requests not told of before."""
@@ -47,11 +47,11 @@ class LabelSource:
         try:
             store = store_at(uri)
             there = set(store.names(folder))
-            is_first = candidate not in self._known
-            known = self._known.setdefault(candidate, set(there))
-            for name in sorted(() if is_first else there - known):
+            if candidate != self._candidate:
+                self._candidate, self._known = candidate, there
+            for name in sorted(there - self._known):
                 found += _losses(store.read(name) or b"", name)
-                known.add(name)
+                self._known.add(name)
         except StorageError as error:
             log.warning("labels of %s cannot be read now: %s", rollout.model, error)
         return tuple(found)

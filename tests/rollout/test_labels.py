@@ -51,6 +51,17 @@ def test_another_candidates_labels_are_not_this_ones(tmp_path):
     assert source.losses(asked, NAMES) == ()
 
 
+def test_what_is_known_of_one_candidate_is_forgotten_with_it_and_never_counted(tmp_path):
+    source = LabelSource()
+    asked, other = rollout(uri=str(tmp_path)), {**NAMES, "candidate": f"{MODEL}-cccccccc"}
+    assert source.losses(asked, NAMES) == ()
+    write(tmp_path, "a.jsonl", (0.5, 0.25))
+    assert source.losses(asked, other) == ()
+    assert source.losses(asked, NAMES) == (), "it may have been counted before"
+    write(tmp_path, "b.jsonl", (0.5, 0.25))
+    assert source.losses(asked, NAMES) == (0.25,)
+
+
 def test_a_file_that_is_no_such_file_is_left_out(tmp_path, caplog):
     asked, source = rollout(uri=str(tmp_path)), counters()
     source.losses(asked, NAMES)
