@@ -18,7 +18,7 @@ from rich.text import Text
 from components.cluster import indexed_job, trainjob
 from components.cluster.connection import Absent, Api, Unreachable
 from components.cluster.verdict import Verdict
-from lockgate.cli.view import ago, print_error, table
+from lockgate.cli.view import Whole, ago, print_error, table
 from lockgate.errors import ClusterError, LockgateError
 from lockgate.rollout.resource import API_VERSION, PLURAL, Status
 from lockgate.rollout.table import row
@@ -184,7 +184,8 @@ def _part(
     if not rows:
         yield Text(f"\n{title}: ", style="bold").append(otherwise, style="not bold dim")
         return
-    yield Group(Text(f"\n{title}", style="bold"), Padding(table(rows, is_folded=is_folded), (0, 0, 0, 2)))
+    shown = Padding(table(rows, is_folded=is_folded), (0, 0, 0, 2))
+    yield Group(Text(f"\n{title}", style="bold"), shown if is_folded else Whole(shown))
 
 
 def _is_part(thing: Object) -> bool:
@@ -211,7 +212,7 @@ def main(namespace: str = "lockgate") -> int:
         print_error(Console(stderr=True), error)
         return error.exit_code
     for part in view(seen, datetime.now(UTC)):
-        console.print(part)
+        console.print(part, crop=False)
     return 0
 
 

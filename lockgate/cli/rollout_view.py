@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from lockgate.cli.view import ago, table, terminal
+from lockgate.cli.view import Whole, ago, table, terminal
 
 if TYPE_CHECKING:
     from serving.controller.cluster.wishes import ModelRollouts, Shown
@@ -29,15 +28,16 @@ def show(rollouts: "ModelRollouts", model: str | None) -> None:
             console.print(part, soft_wrap=not isinstance(part, Padding))
         return
     found = rollouts.all()
-    console.print(overview(found, now) if found else f"No models in namespace {rollouts.namespace}.")
+    said = overview(found, now) if found else f"No models in namespace {rollouts.namespace}."
+    console.print(said, crop=False)
 
 
-def overview(found: list["Shown"], now: datetime) -> Table:
+def overview(found: list["Shown"], now: datetime) -> RenderableType:
     """A row for each model, as kubectl shows them."""
     from lockgate.rollout.table import row
 
     rows = [{**row(each.model, each.status), "age": ago(now - each.created)} for each in found]
-    return table([{**cells, "phase": _phase(cells["phase"])} for cells in rows], is_folded=False)
+    return Whole(table([{**cells, "phase": _phase(cells["phase"])} for cells in rows], is_folded=False))
 
 
 def told(shown: "Shown", now: datetime) -> Iterator[RenderableType]:

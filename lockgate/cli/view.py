@@ -5,11 +5,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
+from rich.measure import Measurement
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +19,7 @@ from rich.text import Text
 from lockgate.errors import LockgateError
 from lockgate.progress import Event, read_events
 
+WIDEST = 1000
 SYMBOLS = {
     "done": ("✓", "green"),
     "reused": ("↺", "cyan"),
@@ -146,6 +149,22 @@ def table(rows: Sequence[Mapping[str, str | Text]], *, is_folded: bool = True) -
     for row in rows:
         made.add_row(*row.values())
     return made
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Something at its own width: a narrow terminal breaks its lines, and no cell is cut.
+
+    It takes `Console.print(…, crop=False)`.
+    """
+
+    inner: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Takes the width that the inner one wants."""
+        wide = options.update(max_width=WIDEST)
+        wanted = Measurement.get(console, wide, self.inner).maximum
+        yield from console.render(self.inner, options.update(width=max(wanted, options.max_width)))
 
 
 def ago(passed: timedelta) -> str:

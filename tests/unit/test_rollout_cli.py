@@ -11,6 +11,7 @@ from rich.console import Console
 from components.cluster.connection import Absent, Api, Forbidden
 from components.cluster.status import rollout_row
 from lockgate.cli import rollout as cli
+from lockgate.cli import rollout_view
 from lockgate.cli.rollout_view import overview, show, told
 from lockgate.errors import ClusterError
 from lockgate.rollout.readings import Reading
@@ -160,6 +161,16 @@ def test_the_overview_has_kubectls_columns():
     assert lines[1].split() == [
         "flights", "flights-01234567", "flights-ffffffff", "3/5", "25", "%", "24.8", "%", "Stepping",
         "2", "h",
+    ]  # fmt: skip
+
+
+def test_a_narrow_terminal_cuts_no_name(monkeypatch):
+    text = io.StringIO()
+    monkeypatch.setattr(rollout_view, "terminal", lambda: Console(file=text, width=40))
+    show(of(Cluster(STEPPING)), None)
+    assert text.getvalue().splitlines()[1].split() == [
+        "flights", "flights-01234567", "flights-ffffffff", "3/5", "25", "%", "24.8", "%", "Stepping",
+        *text.getvalue().split()[-2:],
     ]  # fmt: skip
 
 
