@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from components.cluster.apply import NO_ACCESS, Objects, collection, path_of
 from components.cluster.connection import JSON_PATCH, Absent, Changed, Forbidden, Object, Taken
 from lockgate.errors import ClusterError, ConfigError, DeliveryError, StorageError
-from lockgate.rollout.resource import API_VERSION, KIND, PLURAL, ModelRevision, Spec, Status, Wishes
+from lockgate.rollout.resource import API_VERSION, KIND, PLURAL, ModelRevision, Spec, Wishes
+from lockgate.rollout.status import Status
 from lockgate.shipping.folder import EXAMPLE, Example
 from lockgate.shipping.manifest import routed
 from lockgate.shipping.names import revision_name

@@ -20,7 +20,8 @@ from components.cluster.connection import Absent, Api, Unreachable
 from components.cluster.verdict import Verdict
 from lockgate.cli.view import Whole, ago, print_error, table
 from lockgate.errors import ClusterError, LockgateError
-from lockgate.rollout.resource import API_VERSION, PLURAL, Status
+from lockgate.rollout.resource import API_VERSION, PLURAL
+from lockgate.rollout.status import Status
 from lockgate.rollout.table import row
 from lockgate.shipping.manifest import DIGEST_ANNOTATION, MODEL_LABEL
 from lockgate.shipping.names import service_name

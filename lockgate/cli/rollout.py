@@ -112,7 +112,7 @@ def _candidate(shown: "Shown") -> tuple[str, str]:
 
 
 def _is_on(shown: "Shown") -> bool:
-    from lockgate.rollout.lifecycle import ACTIVE
+    from lockgate.rollout.status import ACTIVE
 
     return shown.status.stage in ACTIVE
 

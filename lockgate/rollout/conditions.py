@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from lockgate.rollout.lifecycle import ACTIVE, JUDGED
-from lockgate.rollout.resource import Condition, Status
+from lockgate.rollout.status import ACTIVE, JUDGED, Condition, Status
 
 
 def conditions(

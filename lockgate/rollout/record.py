@@ -7,7 +7,7 @@ from typing import Literal
 
 from lockgate.records import Record
 from lockgate.rollout.readings import Reading
-from lockgate.rollout.resource import Phase
+from lockgate.rollout.status import Phase
 
 
 class Moment(Record):

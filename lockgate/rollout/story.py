@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from lockgate.rollout.resource import Status
+from lockgate.rollout.status import Status
 from lockgate.shipping.names import revision_name
 
 Event = tuple[Literal["Normal", "Warning"], str, str]

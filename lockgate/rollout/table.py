@@ -1,12 +1,35 @@
-"""A model's rollout for people: a row like kubectl's, and what was measured beside its limits. Pure."""
+"""A rollout for people: its phase, a row like kubectl's, what was measured beside its limits. Pure."""
 
 import math
 from collections.abc import Mapping
 
-from lockgate.rollout.lifecycle import ACTIVE
 from lockgate.rollout.policy import Policy
 from lockgate.rollout.readings import Reading, odds
-from lockgate.rollout.resource import Status
+from lockgate.rollout.resource import Spec
+from lockgate.rollout.status import ACTIVE, Phase, Status
+from lockgate.shipping.names import REVISION_LABEL, revision_name
+
+
+def shown(model: str, spec: Spec, status: Status, ready: int) -> Status:
+    """The status with what people see of it; `ready` pods of the spec's stable revision take requests."""
+    phases: Mapping[str, Phase] = {
+        "": "Idle", "installing": "Preparing", "preparing": "Preparing", "mirroring": "Mirroring",
+        "stepping": "Stepping", "soaking": "Soaking", "promoted": "Promoted", "rolledBack": "RolledBack",
+    }  # fmt: skip
+    named = {
+        "stable_revision": revision_name(model, status.stable) if status.stable else "",
+        "candidate_revision": revision_name(model, status.candidate) if status.candidate else "",
+    }
+    is_stepping = status.stage in {"stepping", "soaking"}
+    return status.model_copy(
+        update={
+            "phase": "Holding" if status.is_held else phases[status.stage],
+            "replicas": ready,
+            "selector": f"{REVISION_LABEL}={named['stable_revision']}" if status.stable else "",
+            "step_text": f"{status.step + 1}/{len(spec.steps)}" if is_stepping else "",
+            **named,
+        }
+    )
 
 
 def row(model: str, status: Status) -> Mapping[str, str]:

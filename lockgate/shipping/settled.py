@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from lockgate.errors import DeliveryError
 from lockgate.rollout.readings import Reading, odds
-from lockgate.rollout.resource import ModelRevision, Spec, Status
+from lockgate.rollout.resource import ModelRevision, Spec
+from lockgate.rollout.status import Status
 from lockgate.shipping.gitops import WIDTH, paragraph
 from lockgate.shipping.gitrollout import file_of, manifest_in
 from lockgate.shipping.names import revision_name

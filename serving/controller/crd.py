@@ -8,13 +8,14 @@ from typing import Any
 
 import yaml
 
-from lockgate.rollout.resource import GROUP, KIND, PLURAL, VERSION, Spec, Status
+from lockgate.rollout.resource import GROUP, KIND, PLURAL, VERSION, Spec
+from lockgate.rollout.status import Status
 from lockgate.shipping.manifest import LONGEST_NAME
 from serving.controller.rules import RULES, same_address
 from serving.controller.structural import Schema, structural
 
 HEAD = """\
-# What a ModelRollout is (docs/rollout.md). Generated from lockgate/rollout/resource.py by `make compile`.
+# What a ModelRollout is (docs/rollout.md). Generated from the models in lockgate/rollout by `make compile`.
 """
 # A revision adds "-" and eight digits.
 LONGEST_MODEL = LONGEST_NAME - 9

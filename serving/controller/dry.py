@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
-from lockgate.rollout.resource import Phase, Stage, Status
+from lockgate.rollout.status import Phase, Stage, Status
 from lockgate.shipping.names import revision_name
 from serving.controller.ports import FleetSeen, Memory, Ports, Rollout, RouteSeen, Store, Traffic
 from serving.controller.writes import Call, gated

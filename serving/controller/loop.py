@@ -11,9 +11,12 @@ from typing import Literal
 from lockgate.errors import DeliveryError, LockgateError
 from lockgate.rollout.conditions import conditions
 from lockgate.rollout.decide import Decision, decide
-from lockgate.rollout.lifecycle import ACTIVE, JUDGED, Orders, Seen, advance, orders, placed, refused
-from lockgate.rollout.resource import Status
+from lockgate.rollout.lifecycle import advance, placed
+from lockgate.rollout.orders import Orders, orders
+from lockgate.rollout.seen import Seen
+from lockgate.rollout.status import ACTIVE, JUDGED, Status
 from lockgate.rollout.story import story
+from lockgate.rollout.turns import refused
 from serving.controller.failpoints import writing
 from serving.controller.measure import Look, look, rollout_id
 from serving.controller.ports import Ports, Rollout

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from lockgate.rollout.counts import Counts, Interval
 from lockgate.rollout.evidence import Evidence, Source, Stage, begin, folded, rules
-from lockgate.rollout.lifecycle import JUDGED, Seen
 from lockgate.rollout.measures.infrastructure import Pods
-from lockgate.rollout.resource import Status
+from lockgate.rollout.seen import Seen
+from lockgate.rollout.status import JUDGED, Status
 from lockgate.shipping.names import revision_name
 from serving.controller.ports import Counted, Counters, FleetSeen, Memory, PodsSeen, Rollout, Side
 

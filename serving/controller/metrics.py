@@ -4,7 +4,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from lockgate.rollout.resource import Phase
+from lockgate.rollout.status import Phase
 from serving.controller.loop import Looked
 
 MODEL = ("namespace", "model")

@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 from lockgate.records import Record
 from lockgate.rollout.counts import Counts, Pair
 from lockgate.rollout.evidence import Ledger
-from lockgate.rollout.lifecycle import Health
-from lockgate.rollout.resource import ModelRevision, Spec, Status, Wishes
+from lockgate.rollout.resource import ModelRevision, Spec, Wishes
+from lockgate.rollout.seen import Health
+from lockgate.rollout.status import Status
 
 Side = Literal["stable", "candidate"]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from lockgate.rollout.lifecycle import Health
 from lockgate.rollout.record import Happening
-from lockgate.rollout.resource import ModelRevision, Spec, Status, Wishes
+from lockgate.rollout.resource import ModelRevision, Spec, Wishes
+from lockgate.rollout.seen import Health
+from lockgate.rollout.status import Status
 from lockgate.shipping.names import revision_name
 from serving.controller.ports import FleetSeen, Memory, PodsSeen, Rollout, RouteSeen, Side
 from serving.laptop.proxy import Proxy

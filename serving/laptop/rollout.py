@@ -10,7 +10,8 @@ from pathlib import Path
 from lockgate.errors import ServingError
 from lockgate.rollout.decide import harm
 from lockgate.rollout.record import Moment, RolloutRecord
-from lockgate.rollout.resource import ModelRevision, Spec, Status
+from lockgate.rollout.resource import ModelRevision, Spec
+from lockgate.rollout.status import Status
 from lockgate.shipping.names import revision_name
 from serving.controller.loop import Looked, tick
 from serving.controller.ports import Ports

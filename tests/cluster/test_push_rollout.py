@@ -12,7 +12,8 @@ from components.cluster.rollout import RolloutDelivery
 from lockgate.cli import rollout as cli
 from lockgate.errors import DeliveryError
 from lockgate.project import Cluster
-from lockgate.rollout.resource import Rejected, Spec, Status
+from lockgate.rollout.resource import Spec
+from lockgate.rollout.status import Rejected, Status
 from lockgate.shipping.revision import Revision, revision_of
 from serving.controller.cluster.wishes import ModelRollouts
 from tests.cluster.kube import Kubectl

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from lockgate.rollout.resource import Spec, Status
+from lockgate.rollout.resource import Spec
+from lockgate.rollout.status import Status
 from serving.controller import crd
 from tests.manifests.built import MANIFESTS
 from tests.manifests.rollouts import CANDIDATE, FORBIDDEN, REFUSED, TAKEN, revision, spec

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lockgate.rollout.resource import Past, Spec, Status
+from lockgate.rollout.resource import Spec
+from lockgate.rollout.status import Past, Status
 from lockgate.shipping.manifest import route_of
 from serving.controller.cluster.managed import has, others, overwriters
 from serving.controller.cluster.pods import of_revision, ready_since, seen, servers

@@ -10,7 +10,8 @@ import yaml
 from components.cluster.git import GitRolloutDelivery
 from lockgate.errors import DeliveryError
 from lockgate.rollout.readings import Reading
-from lockgate.rollout.resource import Git, Past, Spec, Status
+from lockgate.rollout.resource import Git, Spec
+from lockgate.rollout.status import Past, Status
 from lockgate.shipping.gitrollout import HEADER
 from lockgate.shipping.manifest import service_of
 from serving.controller.cluster.book import ClusterBook

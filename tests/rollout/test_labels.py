@@ -2,7 +2,7 @@
 
 import json
 
-from lockgate.rollout.resource import Status
+from lockgate.rollout.status import Status
 from serving.controller.labels import LabelSource
 from serving.controller.ports import Rollout
 from serving.controller.scrape import ScrapedCounters

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from lockgate.rollout.counts import Counts
-from lockgate.rollout.lifecycle import Health, Seen
-from lockgate.rollout.resource import Status
+from lockgate.rollout.seen import Health, Seen
+from lockgate.rollout.status import Status
 from serving.controller.measure import Look, look
 from serving.controller.ports import Counted, FleetSeen, Memory, Rollout, Side
 from tests.rollout.world import BEGIN, BOUNDS, CANDIDATE, STABLE, revision, short

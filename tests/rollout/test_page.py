@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from components.cluster import connection
-from lockgate.rollout import lifecycle
+from lockgate.rollout import lifecycle, turns
 from lockgate.rollout.decide import Code
-from lockgate.rollout.resource import API_VERSION, KIND, ModelRevision, Phase, Spec
+from lockgate.rollout.resource import API_VERSION, KIND, ModelRevision, Spec
+from lockgate.rollout.status import Phase
 from serving.controller.cluster.store import Unreadable
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +68,7 @@ def test_the_page_has_every_phase():
 
 
 def test_the_page_has_every_reason():
-    source = Path(lifecycle.__file__).read_text()
+    source = "".join(Path(module.__file__).read_text() for module in (lifecycle, turns))
     given = set(re.findall(r'"([A-Z][A-Za-z]+)"', source)) - PHASES_ALONE
     assert {"Aborted", "Paused", "NotReady", "Refused", "PromotedByHand", "Installing"} <= given
     failures = {Unreadable.__name__, *OF_THE_CLUSTER, "ClusterError", "DeliveryError", "Fault"}

@@ -13,7 +13,7 @@ import pytest
 
 from lockgate.rollout.counts import Counts, Pair
 from lockgate.rollout.policy import Mirror
-from lockgate.rollout.resource import Status
+from lockgate.rollout.status import Status
 from serving.controller import fetch
 from serving.controller.answers import Answers, Waiting
 from serving.controller.labels import LabelSource

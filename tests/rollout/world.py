@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from lockgate.errors import DeliveryError
 from lockgate.rollout.counts import Counts, Pair
-from lockgate.rollout.lifecycle import Health
 from lockgate.rollout.policy import Analysis, Mirror, Step
-from lockgate.rollout.resource import ModelRevision, Spec, Status, Wishes
+from lockgate.rollout.resource import ModelRevision, Spec, Wishes
+from lockgate.rollout.seen import Health
+from lockgate.rollout.status import Status
 from lockgate.shipping.names import revision_name
 from serving.controller import loop
 from serving.controller.ports import Counted, FleetSeen, Memory, PodsSeen, Ports, Rollout, RouteSeen

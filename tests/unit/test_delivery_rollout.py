@@ -15,7 +15,8 @@ from lockgate.errors import DeliveryError
 from lockgate.evaluation.record import Difference
 from lockgate.project import Rollout
 from lockgate.rollout.policy import Analysis, Step
-from lockgate.rollout.resource import Rejected, Spec, Status
+from lockgate.rollout.resource import Spec
+from lockgate.rollout.status import Rejected, Status
 from lockgate.shipping.gitrollout import HEADER
 from lockgate.shipping.manifest import render
 from lockgate.shipping.revision import Revision, revision_of

@@ -15,7 +15,7 @@ from lockgate.cli import rollout_view
 from lockgate.cli.rollout_view import overview, show, told
 from lockgate.errors import ClusterError
 from lockgate.rollout.readings import Reading
-from lockgate.rollout.resource import Past, Rejected, Status
+from lockgate.rollout.status import Past, Rejected, Status
 from lockgate.shipping.rollout import model_rollout
 from serving.controller.cluster import wishes
 from serving.controller.cluster.wishes import ModelRollouts

@@ -6,7 +6,8 @@ from typing import Any, Literal
 from components.cluster.apply import collection
 from components.cluster.connection import JSON_PATCH, Absent, Api, Changed, Object
 from lockgate.errors import DeliveryError
-from lockgate.rollout.resource import API_VERSION, KIND, PLURAL, Status
+from lockgate.rollout.resource import API_VERSION, KIND, PLURAL
+from lockgate.rollout.status import Status
 from lockgate.shipping.names import revision_name
 from lockgate.shipping.rollout import adopted
 from lockgate.shipping.settled import settled_spec

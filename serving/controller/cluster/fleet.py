@@ -9,8 +9,8 @@ from components.cluster.connection import Absent, Object
 from components.cluster.probe import addresses, refusal
 from components.cluster.readiness import readiness
 from lockgate.errors import DeliveryError
-from lockgate.rollout.lifecycle import Health
 from lockgate.rollout.resource import ModelRevision
+from lockgate.rollout.seen import Health
 from lockgate.shipping.manifest import DIGEST_ANNOTATION, MODEL_LABEL, service_of
 from lockgate.shipping.names import REVISION_LABEL, revision_name, service_name
 from serving.controller.cluster import pods as pod

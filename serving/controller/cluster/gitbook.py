@@ -5,7 +5,8 @@ from typing import Literal
 
 from components.cluster.repository import Repository, Writer, folder_in, write
 from lockgate.errors import DeliveryError
-from lockgate.rollout.resource import Git, Status
+from lockgate.rollout.resource import Git
+from lockgate.rollout.status import Status
 from lockgate.shipping.settled import settled, settled_message
 from serving.controller.ports import Rollout
 

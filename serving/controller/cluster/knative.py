@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from components.cluster.apply import Objects, collection
 from components.cluster.connection import Absent, Object
 from components.cluster.probe import refusal
-from lockgate.rollout.lifecycle import ACTIVE, Health
 from lockgate.rollout.resource import ModelRevision
+from lockgate.rollout.seen import Health
+from lockgate.rollout.status import ACTIVE
 from lockgate.shipping.names import REVISION_LABEL, revision_name
 from lockgate.shipping.rollout import adopted
 from serving.controller.cluster import pods as pod

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from components.cluster.readiness import SOURCE_ANNOTATION, faults
-from lockgate.rollout.lifecycle import Health
 from lockgate.rollout.resource import ModelRevision
+from lockgate.rollout.seen import Health
 from lockgate.shipping.manifest import DIGEST_ANNOTATION, service_of
 from serving.controller.cluster import pods as pod
 from serving.controller.ports import Side

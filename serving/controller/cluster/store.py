@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from components.cluster.apply import collection
 from components.cluster.connection import JSON_PATCH, Absent, Api, Object
 from lockgate.errors import ClusterError
-from lockgate.rollout.resource import API_VERSION, KIND, PLURAL, Spec, Status, Wishes
+from lockgate.rollout.resource import API_VERSION, KIND, PLURAL, Spec, Wishes
+from lockgate.rollout.status import Status
 from lockgate.shipping.manifest import MODEL_LABEL
 from serving.controller.cluster.events import Events
 from serving.controller.ports import Memory, Rollout

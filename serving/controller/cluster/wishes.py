@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from components.cluster.apply import collection
 from components.cluster.connection import Absent, Api, Forbidden, Unreachable
 from lockgate.errors import ClusterError
-from lockgate.rollout.resource import API_VERSION, GROUP, KIND, PLURAL, Spec, Status, Wishes
+from lockgate.rollout.resource import API_VERSION, GROUP, KIND, PLURAL, Spec, Wishes
+from lockgate.rollout.status import Status
 
 POLL = 1.0
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from lockgate.rollout.resource import API_VERSION, KIND, Spec, Status
+from lockgate.rollout.resource import API_VERSION, KIND, Spec
+from lockgate.rollout.status import Status
 from tests.cluster.kube import Kubectl, wait_for
 from tests.manifests.rollouts import CANDIDATE, FORBIDDEN, REFUSED, STABLE, TAKEN, Document, revision, spec
 from tests.rollout.world import World, short

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from components.cluster.connection import Api
-from lockgate.rollout.lifecycle import ACTIVE
+from lockgate.rollout.status import ACTIVE
 from serving.controller.cluster.wishes import ModelRollouts
 from tests.cluster.conftest import OWN, RESTRICTED, TEST_LABEL, moved
 from tests.cluster.kube import Kubectl, wait_for

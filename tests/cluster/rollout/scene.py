@@ -9,7 +9,7 @@ from typing import Any
 
 from components.cluster.rollout import RolloutDelivery
 from lockgate.project.rollout import Rollout
-from lockgate.rollout.resource import Status
+from lockgate.rollout.status import Status
 from lockgate.shipping.folder import CARD, EXAMPLE, Example
 from lockgate.shipping.names import revision_name
 from lockgate.shipping.record import ModelCard

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lockgate.rollout.lifecycle import ACTIVE
+from lockgate.rollout.status import ACTIVE
 from tests.cluster.kube import wait_for
 from tests.cluster.penguins import MODEL
 from tests.cluster.rollout.models import good

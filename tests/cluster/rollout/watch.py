@@ -9,7 +9,7 @@ from typing import Self
 
 from components.cluster.apply import collection
 from components.cluster.connection import Absent, Api
-from lockgate.rollout.resource import Status
+from lockgate.rollout.status import Status
 from tests.cluster.penguins import MODEL
 from tests.cluster.rollout.scene import Scene, weights
 from tests.cluster.rollout.traffic import Answers
