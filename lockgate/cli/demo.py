@@ -164,7 +164,7 @@ def later(project: Project) -> Project:
         raise ConfigError(
             "The project has no later months to learn from.",
             "The demo retrains a model of a project that is split by time.",
-            "Show a bad candidate instead: lockgate rollout demo --bad errors.",
+            ANYWAY,
         )
     begin, end = split.test
     middle = begin + timedelta(days=max(1, (end - begin).days // 3))
