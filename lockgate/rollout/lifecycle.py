@@ -78,7 +78,10 @@ def _with_stable(spec: Spec, status: Status, seen: Seen, now: datetime) -> Statu
 
 def _idle(model: str, spec: Spec, status: Status, wishes: Wishes, now: datetime) -> Status:
     """Begins a rollout where the spec has a candidate that was not rejected."""
-    candidate = spec.candidate
+    candidate, rejected = spec.candidate, status.rejected
+    if rejected is not None and (candidate is None or candidate.digest != rejected.digest):
+        rejected = rejected.model_copy(update={"is_out": True})
+        status = status.model_copy(update={"rejected": rejected})
     is_done = status.stage != "promoted" or status.stable == status.candidate
     if candidate is None and not is_done and status.settled:
         # The book was told of the promotion, and the spec takes it back.
@@ -86,9 +89,8 @@ def _idle(model: str, spec: Spec, status: Status, wishes: Wishes, now: datetime)
         return ended(status, "Withdrawn", "StableChanged", said, now)
     if candidate is None or candidate.digest == status.stable:
         return status.model_copy(update={"settled": True}) if is_done else status
-    rejected = status.rejected
     if rejected is not None and candidate.digest == rejected.digest and wishes.retry == rejected.retry:
-        if status.stage == "rolledBack" and status.candidate == candidate.digest:
+        if status.stage == "rolledBack" and status.candidate == candidate.digest and not rejected.is_out:
             return status
         said = f"revision {candidate.digest[:8]} was rolled back before: {rejected.message}"
         return status.model_copy(
@@ -96,6 +98,7 @@ def _idle(model: str, spec: Spec, status: Status, wishes: Wishes, now: datetime)
                 "candidate": candidate.digest,
                 "stage": "rolledBack",
                 "settled": False,
+                "rejected": rejected.model_copy(update={"is_out": False}),
                 "reason": rejected.reason,
                 "message": said,
             }

@@ -26,6 +26,7 @@ class Rejected(Part):
     reason: str = Field(description="Why, in a word.")
     message: str = Field(description="Why, in a sentence.")
     retry: str = Field(default="", description="What the annotation lockgate.dev/retry was then.")
+    is_out: bool = Field(default=False, description="Whether the spec has been without it since.")
 
 
 class Past(Part):

@@ -62,6 +62,25 @@ def test_a_rejected_candidate_does_not_begin_again_in_the_place_of_another() -> 
     assert [past.outcome for past in world.status.history] == ["Superseded", "RolledBack"]
 
 
+def test_a_rejected_candidate_that_comes_again_is_taken_out_again() -> None:
+    world = World(short()).begin()
+    world.behaviours[CANDIDATE] = Behaviour(errors=0.5)
+    world.until(ended)
+    told = []
+    settle = world.settle
+    world.settle = lambda *given: told.append(given[0]) or "Git"  # type: ignore[method-assign]
+    world.want("b")
+    for _ in range(5):
+        world.tick()
+        assert world.spec.candidate is not None, "what is committed reaches the cluster later"
+    assert told == ["reject"]
+    settle("reject", world.read(), world.status)  # type: ignore[arg-type]
+    world.tick()
+    world.want("b").tick()
+    assert told == ["reject", "reject"]
+    assert [past.outcome for past in world.status.history] == ["RolledBack"]
+
+
 def test_during_a_pause_none_begins_in_the_place_of_another() -> None:
     world = at(25)
     world.wishes = Wishes(paused=True)
