@@ -1,12 +1,15 @@
 """What the controller reads out of objects on a cluster: pods, routes, who wrote them, ModelRollouts."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from components.cluster.connection import Taken
 from lockgate.rollout.resource import Spec
 from lockgate.rollout.status import Past, Status
 from lockgate.shipping.manifest import route_of
+from serving.controller.cluster.events import Events
 from serving.controller.cluster.managed import has, others, overwriters
 from serving.controller.cluster.pods import of_revision, ready_since, seen, servers
 from serving.controller.cluster.store import Unreadable, mended, rollout_of
@@ -197,3 +200,38 @@ def test_after_an_error_the_status_says_again_what_it_said():
     assert mended(Status(stable="a" * 64, **failed)).reason == "Serving"
     fine = Status(stable="a" * 64, phase="Idle", reason="Serving", message="it serves")
     assert mended(fine) == fine
+
+
+class Noted:
+    """An API server that keeps events."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, dict[str, Any]] = {}
+
+    def create(self, path: str, event: dict[str, Any]) -> None:
+        name = f"{path}/{event['metadata']['name']}"
+        if name in self.there:
+            raise Taken(name)
+        self.there[name] = event
+
+    def patch(self, path: str, change: dict[str, Any]) -> None:
+        self.there[path] |= change
+
+
+def test_the_same_event_is_counted_and_what_is_remembered_of_events_is_bounded() -> None:
+    api = Noted()
+    events = Events(api)  # type: ignore[arg-type]
+    about = {
+        "apiVersion": "lockgate.dev/v1alpha1", "kind": "ModelRollout",
+        "metadata": {"namespace": "models", "name": "tiny", "uid": "u", "resourceVersion": "1"},
+    }  # fmt: skip
+    for _ in range(3):
+        events.tell(about, "Normal", "Advanced", "5 %")
+    (event,) = api.there.values()
+    assert event["count"] == 3
+    for number in range(3000):
+        events.tell(about, "Warning", "NoTraffic", f"none since look {number}")
+    assert len(api.there) == 3001
+    assert len(events._told) <= 1000
+    events.tell(about, "Normal", "Advanced", "5 %")
+    assert event["count"] == 2, "at least twice, as that much is known"

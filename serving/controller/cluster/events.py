@@ -13,6 +13,8 @@ from lockgate.errors import ClusterError
 log = logging.getLogger("lockgate.controller")
 # The API server takes no longer message.
 LONGEST = 1024
+# So many different ones are counted; the API server forgets its own after an hour.
+COUNTED = 1000
 
 
 class Events:
@@ -35,6 +37,8 @@ class Events:
         log.log(level, "%s: %s: %s", place, reason, sentence)
         event = _event(about, kind, reason, sentence)
         name, events = event["metadata"]["name"], collection("v1", "events", metadata["namespace"])
+        if len(self._told) >= COUNTED:
+            self._told.clear()
         self._told[name] += 1
         try:
             try:
