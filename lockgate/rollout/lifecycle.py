@@ -193,7 +193,8 @@ def _fault(spec: Spec, status: Status, seen: Seen, now: datetime) -> tuple[str, 
         return None
     if health.state == "absent":
         return "CandidateGone", "somebody deleted its InferenceService"
-    if not health.ready_pods:
+    # Where the stable has none either, the cause is another, and nothing is gained by going back.
+    if not health.ready_pods and seen.stable.ready_pods:
         return "NotServing", f"none of its pods takes requests: {health.reason}"
     return None
 

@@ -73,6 +73,18 @@ def test_what_befalls_both_is_held_against_neither(acts: Behaviour) -> None:
         assert world.status.stage != "rolledBack", world.status.message
 
 
+def test_a_node_that_is_not_heard_of_is_held_against_neither() -> None:
+    world = World(short()).begin()
+    world.until(lambda w: w.status.weight == 25)
+    world.behaviours = {STABLE: Behaviour(health="starting"), CANDIDATE: Behaviour(health="starting")}
+    for _ in range(3):
+        world.tick()
+        assert world.status.stage == "stepping", world.status.message
+    world.behaviours = {}
+    world.until(lambda w: w.status.phase == "Promoted")
+    assert world.status.history[0].outcome == "Promoted"
+
+
 @pytest.mark.parametrize(
     ("source", "rate", "reason"),
     [("failing", 100, "MetricsSourceFailing"), ("no_metrics", 100, "NoMetrics"), ("ok", 0, "NoTraffic")],
@@ -356,8 +368,8 @@ def test_whatever_happens_weights_add_up_never_exceed_the_step_and_every_path_en
 
 
 @QUICK
-@given(st.lists(st.sampled_from([0, 0, 200]), min_size=40, max_size=40), st.integers(1, 400))
-def test_no_success_without_requests_to_the_candidate(rates: list[int], dies_at: int) -> None:
+@given(st.lists(st.sampled_from([0, 0, 200]), min_size=40, max_size=40))
+def test_no_success_without_requests_to_the_candidate(rates: list[int]) -> None:
     world = World(short(deadline_seconds=100)).begin()
     served = world.serve
     world.serve = lambda seconds: served(seconds) if world.status.weight < 5 else None  # type: ignore[method-assign]
