@@ -193,8 +193,9 @@ def _fault(spec: Spec, status: Status, seen: Seen, now: datetime) -> tuple[str, 
         return None
     if health.state == "absent":
         return "CandidateGone", "somebody deleted its InferenceService"
-    # Where the stable has none either, the cause is another, and nothing is gained by going back.
-    if not health.ready_pods and seen.stable.ready_pods:
+    # Where the stable has none either, the cause is another, and nothing is gained by going back. What is
+    # ready comes behind its Service in a moment.
+    if not health.ready_pods and health.state != "ready" and seen.stable.ready_pods:
         return "NotServing", f"none of its pods takes requests: {health.reason}"
     return None
 
