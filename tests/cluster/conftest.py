@@ -11,6 +11,7 @@ import re
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ SHARED = (
 )
 OWN = ("ServiceAccount", "Role", "RoleBinding", "ClusterRoleBinding")
 TEST_LABEL = "lockgate.dev/test"
+SESSION = uuid.uuid4().hex[:8]
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 
 
@@ -61,9 +63,9 @@ def kubectl() -> Kubectl:
 def base(kubectl: Kubectl) -> Iterator[list[dict[str, Any]]]:
     """The objects of manifests/base with the images that were built for tests.
 
-    The cluster-wide ones are applied, and gone after the session; LOCKGATE_TEST_KEEP=1 leaves them to others
-    who test on the same cluster. One where Lockgate is deployed has them already, and they are not a test's
-    to change.
+    The cluster-wide ones are applied, and gone after the session, unless others test on the same cluster:
+    they have namespaces of theirs, or LOCKGATE_TEST_KEEP=1 says so. One where Lockgate is deployed has them
+    already, and they are not a test's to change.
     """
     text = kubectl("kustomize", str(ROOT / "manifests" / "base"))
     objects = list(yaml.safe_load_all(IMAGE.sub(rf"\1:{TAG}", text)))
@@ -80,17 +82,26 @@ def base(kubectl: Kubectl) -> Iterator[list[dict[str, Any]]]:
     try:
         yield objects
     finally:
-        for thing in shared if os.environ.get("LOCKGATE_TEST_KEEP") != "1" else ():
+        found = kubectl.get("namespaces", labels=f"{TEST_LABEL},{TEST_LABEL}!={SESSION}")["items"]
+        others = [there for there in found if there["status"]["phase"] == "Active"]
+        for thing in () if others or os.environ.get("LOCKGATE_TEST_KEEP") == "1" else shared:
             kubectl("delete", thing["kind"], thing["metadata"]["name"], "--ignore-not-found")
 
 
 @pytest.fixture(scope="module")
 def namespace(kubectl: Kubectl, base: list[dict[str, Any]]) -> Iterator[str]:
-    """A namespace under Pod Security `restricted` with the roles of manifests/base, gone after the module."""
+    """A namespace of its own for a module."""
+    with own_namespace(kubectl, base) as name:
+        yield name
+
+
+@contextmanager
+def own_namespace(kubectl: Kubectl, base: list[dict[str, Any]]) -> Iterator[str]:
+    """A namespace under Pod Security `restricted` with the roles of manifests/base, gone afterwards."""
     name = f"lockgate-{uuid.uuid4().hex[:6]}"
     kubectl("create", "namespace", name)
     try:
-        kubectl("label", "namespace", name, RESTRICTED)
+        kubectl("label", "namespace", name, RESTRICTED, f"{TEST_LABEL}={SESSION}")
         kubectl.apply(*(moved(o, name) for o in base if o["kind"] in OWN))
         yield name
     finally:

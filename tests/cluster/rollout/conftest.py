@@ -14,7 +14,7 @@ import pytest
 from components.cluster.connection import Api
 from lockgate.rollout.status import ACTIVE
 from serving.controller.cluster.wishes import ModelRollouts
-from tests.cluster.conftest import OWN, RESTRICTED, TEST_LABEL, moved
+from tests.cluster.conftest import own_namespace
 from tests.cluster.kube import Kubectl, wait_for
 from tests.cluster.penguins import MODEL, PREDICT, bodies
 from tests.cluster.rollout.controlled import Controller, kubeconfig
@@ -42,17 +42,9 @@ def bad(folder: Path) -> dict[str, Path]:
 @pytest.fixture(scope="package")
 def scene(kubectl: Kubectl, base: list[dict[str, Any]], gateway: str, folder: Path) -> Iterator[Scene]:
     """A model that was pushed directly, and requests to it; the first push by rollout adopts it."""
-    namespace = f"lockgate-rollout-{uuid.uuid4().hex[:6]}"
     models = good(trained(), folder, 1), good(trained(), folder, 2)
-    kubectl("create", "namespace", namespace)
-    try:
-        kubectl("label", "namespace", namespace, RESTRICTED)
-        kubectl.apply(*(moved(o, namespace) for o in base if o["kind"] in OWN))
+    with own_namespace(kubectl, base) as namespace:
         yield from _played(kubectl, namespace, gateway, folder, models)
-    finally:
-        # With the ModelRollout's own deletion first, nothing of it is made again.
-        kubectl("delete", "namespace", namespace, "--wait=false")
-        kubectl("delete", "clusterrolebinding", "--ignore-not-found", "-l", f"{TEST_LABEL}={namespace}")
 
 
 def _played(
