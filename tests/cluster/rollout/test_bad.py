@@ -11,7 +11,7 @@ from tests.cluster.rollout.gateway import Reached, reached
 from tests.cluster.rollout.noted import Noted
 from tests.cluster.rollout.scene import Scene
 
-UNSCHEDULABLE: dict[str, Any] = {"cpu": "900", "prepare_seconds": 15}
+UNSCHEDULABLE: dict[str, Any] = {"cpu": "900", "prepare_seconds": 8}
 SMALL: dict[str, Any] = {"memory_mb": 1000}
 # What is wrong, settings of the push, the reasons that fit, and what the sentence must say.
 BAD = (
