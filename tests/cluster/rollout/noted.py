@@ -11,18 +11,21 @@ from tests.cluster.rollout.scene import Scene
 class Noted:
     """What happened since a test began."""
 
-    def __init__(self, scene: Scene, began: datetime) -> None:
-        self._scene, self.began, self.requests = scene, began, scene.traffic.window()
+    def __init__(self, scene: Scene) -> None:
+        self._scene, self.requests = scene, scene.traffic.window()
+        self.began = datetime.now(UTC).replace(microsecond=0)
+        # By the second alone, the last ones of the test before would be among this one's.
+        self._before = {version(event) for event in self._told()}
 
     def events(self) -> list[tuple[str, str]]:
         """Reasons and sentences of the events since then, the oldest first."""
+        told = [event for event in self._told() if version(event) not in self._before]
+        return [(event["reason"], event.get("note", "")) for event in sorted(told, key=version)]
+
+    def _told(self) -> list[dict[str, Any]]:
+        """All of the ModelRollout's events."""
         found = self._scene.kubectl.get("events.v1.events.k8s.io", namespace=self._scene.namespace)["items"]
-        told = [
-            (when, event["reason"], event.get("note", ""))
-            for event in found
-            if event["regarding"]["kind"] == "ModelRollout" and (when := happened(event)) >= self.began
-        ]
-        return [(reason, note) for _, reason, note in sorted(told)]
+        return [event for event in found if event["regarding"]["kind"] == "ModelRollout"]
 
     def reasons(self) -> list[str]:
         """Their reasons."""
@@ -45,9 +48,14 @@ class Noted:
 @contextmanager
 def noted_of(scene: Scene) -> Iterator[Noted]:
     """Notes the requests and the events of a test, and prints the figures at its end."""
-    noted = Noted(scene, datetime.now(UTC).replace(microsecond=0))
+    noted = Noted(scene)
     yield noted
     noted.show()
+
+
+def version(event: Mapping[str, Any]) -> int:
+    """Grows with every write to the API server."""
+    return int(event["metadata"]["resourceVersion"])
 
 
 def happened(event: Mapping[str, Any]) -> datetime:
